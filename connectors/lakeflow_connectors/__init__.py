@@ -1,0 +1,1 @@
+"""Connectors that come with Lakeflow; each registers itself as a stranger would."""

@@ -1,0 +1,1 @@
+"""Engines that run queries; each reads inputs and writes Parquet, none commits."""

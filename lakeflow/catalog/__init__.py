@@ -1,0 +1,1 @@
+"""Names of tables and the places where they lie."""

@@ -1,0 +1,1 @@
+"""The contract between Lakeflow and the systems data come from."""

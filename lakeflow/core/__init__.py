@@ -1,0 +1,1 @@
+"""Words that every part of Lakeflow shares; nothing here imports more than the standard library."""

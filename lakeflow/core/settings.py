@@ -1,0 +1,109 @@
+"""Settings: environment variables and command-line options become one frozen value."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Self
+
+from lakeflow.core.errors import ConfigurationError
+from lakeflow.core.names import nearest
+
+PREFIX = "LAKEFLOW_"
+_NOT_SETTINGS = {"LAKEFLOW_FAILPOINT", "LAKEFLOW_RECORD"}
+_UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What can be set, each as `LAKEFLOW_<NAME>` in the environment.
+
+    Args:
+        lakehouse: Folder of all tables and of the pipelines' state.
+        memory_limit: Bytes that a flow may use, such as `2GB`; half of the machine's if unset.
+        threads: Threads of the query engine; the machine's cores if unset.
+        session_time_zone: Zone in which timestamps without one are read and shown.
+        lease: `lock` (ends with the process) or `expiring` (for file systems without locks).
+        lease_seconds: How long an expiring lease lasts without being renewed.
+        max_concurrent_flows: Flows of an update that run at the same time.
+    """
+
+    lakehouse: Path = Path("data/lakehouse")
+    memory_limit: int = 0
+    threads: int = 0
+    session_time_zone: str = "UTC"
+    lease: str = "lock"
+    lease_seconds: float = 30.0
+    max_concurrent_flows: int = 2
+
+    @classmethod
+    def load(cls, environment: Mapping[str, str] | None = None, **given: Any) -> Self:
+        """The settings of the environment, overridden by those given.
+
+        Args:
+            environment: Variables; those of this process if omitted.
+            given: Settings from elsewhere; None means not given.
+
+        Raises:
+            ConfigurationError: A variable is unknown or its value is not valid.
+        """
+        environment = os.environ if environment is None else environment
+        known = {PREFIX + field.name.upper(): field.name for field in fields(cls)}
+        values: dict[str, Any] = {}
+        for variable, value in environment.items():
+            if not variable.startswith(PREFIX) or variable in _NOT_SETTINGS:
+                continue
+            if variable not in known:
+                raise ConfigurationError(
+                    f"The environment variable {variable} is not a setting of Lakeflow.",
+                    hint=nearest(variable, known) or f"Settings are {', '.join(sorted(known))}.",
+                )
+            values[known[variable]] = value
+        values.update({name: value for name, value in given.items() if value is not None})
+        try:
+            settings = replace(cls(), **{name: _read(name, v) for name, v in values.items()})
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from error
+        if settings.lease not in ("lock", "expiring"):
+            raise ConfigurationError(f"lease is 'lock' or 'expiring', not {settings.lease!r}.")
+        return settings
+
+    def effective_memory_limit(self) -> int:
+        """Bytes a flow may use, with the machine's half where nothing was set."""
+        if self.memory_limit:
+            return self.memory_limit
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+    def effective_threads(self) -> int:
+        """Threads of the query engine, with the machine's cores where nothing was set."""
+        return self.threads or len(os.sched_getaffinity(0))
+
+
+def _read(name: str, value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    match name:
+        case "lakehouse":
+            return Path(value)
+        case "memory_limit":
+            return read_bytes(value)
+        case "threads" | "max_concurrent_flows":
+            return int(value)
+        case "lease_seconds":
+            return float(value)
+    return value
+
+
+def read_bytes(text: str) -> int:
+    """Reads a size such as `512MB` or `1.5 GiB`.
+
+    Raises:
+        ValueError: The text is no size.
+    """
+    match = re.fullmatch(r"([\d.]+)\s*([a-zA-Z]*)", text.strip())
+    if match is None or match[2].upper() not in _UNITS:
+        raise ValueError(f"{text!r} is not a size; write it like 512MB or 2GiB.")
+    return int(float(match[1]) * _UNITS[match[2].upper()])

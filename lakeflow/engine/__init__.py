@@ -1,0 +1,1 @@
+"""Updates of pipelines: the one place where definitions, sources and tables meet."""

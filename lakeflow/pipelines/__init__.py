@@ -1,0 +1,1 @@
+"""What users write: datasets, flows and expectations, and the graph they form."""

@@ -1,0 +1,136 @@
+"""What a pipeline is made of: datasets, flows into them, and the rules their rows must meet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from lakeflow.core.location import Location
+from lakeflow.core.names import TableName
+from lakeflow.core.schema import Schema
+
+DatasetKind = Literal["streaming_table", "materialized_view", "temporary_view"]
+Violation = Literal["warn", "drop", "fail", "quarantine"]
+
+QUARANTINE_SUFFIX = "quarantine"
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """A rule that rows must meet; TRUE passes, FALSE and NULL violate.
+
+    Args:
+        name: Unique within its dataset.
+        condition: A predicate in Spark SQL over the dataset's columns.
+        violation: What happens to a row that violates it.
+        location: Where the user wrote it.
+    """
+
+    name: str
+    condition: str
+    violation: Violation
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class SqlQuery:
+    """A query as text, in Spark SQL or, where `dialect` says so, in DuckDB's SQL.
+
+    Args:
+        text: The SELECT, without the statement around it.
+        location: Where its first character stands.
+        inputs: Names in the text that stand for other datasets or queries (`sql(text, a=...)`).
+        dialect: `spark` or `duckdb`.
+    """
+
+    text: str
+    location: Location
+    inputs: Mapping[str, str | SqlQuery] = field(default_factory=dict)
+    dialect: Literal["spark", "duckdb"] = "spark"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a native function, which names a dataset.
+
+    Args:
+        name: The parameter, and the dataset's name.
+        annotation: The type it is to get: `polars.LazyFrame`, `duckdb.DuckDBPyRelation`,
+            `pyarrow.RecordBatchReader` or `pyarrow.Table`, by its full name; None if it has none.
+    """
+
+    name: str
+    annotation: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NativeQuery:
+    """A pure function over Polars, DuckDB or Arrow values.
+
+    It is called with empty inputs for analysis and once per batch for real. What it returns
+    decides its kind: a frame, a relation, Arrow data, or a `SqlQuery`.
+
+    Args:
+        function: The user's function, undecorated.
+        parameters: Those without a default, in order.
+        location: Where it is defined.
+    """
+
+    function: Callable[..., Any]
+    parameters: tuple[Parameter, ...]
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A query whose rows go into a dataset.
+
+    Args:
+        name: Unique in the pipeline; a dataset's own flow has the dataset's name.
+        target: The dataset it writes.
+        query: What it computes.
+        location: Where it is declared.
+        comment: What it is for.
+        options: Spark settings of this flow only.
+    """
+
+    name: str
+    target: TableName
+    query: SqlQuery | NativeQuery
+    location: Location
+    comment: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A streaming table, materialized view or temporary view, without its flows.
+
+    Args:
+        name: Its complete name; the catalog and schema of a temporary view mean nothing.
+        kind: What it is; None where only the analysed query can tell (`@table`: a batch query
+            makes a materialized view, a streaming one a streaming table).
+        location: Where it is declared.
+        schema: The columns the user declared.
+        comment: What it is for.
+        partition_columns: Columns by whose values its files are kept apart.
+        cluster_columns: Columns by which it is to be clustered.
+        properties: Table properties.
+        expectations: Rules of its rows.
+    """
+
+    name: TableName
+    kind: DatasetKind | None
+    location: Location
+    schema: Schema | None = None
+    comment: str | None = None
+    partition_columns: tuple[str, ...] = ()
+    cluster_columns: tuple[str, ...] = ()
+    properties: Mapping[str, str] = field(default_factory=dict)
+    expectations: tuple[Expectation, ...] = ()
+
+    @property
+    def has_quarantine(self) -> bool:
+        """Whether refused rows are kept in a table beside this one."""
+        return any(rule.violation == "quarantine" for rule in self.expectations)

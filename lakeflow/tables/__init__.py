@@ -1,0 +1,1 @@
+"""Delta tables: reading their snapshots and writing their commits."""
