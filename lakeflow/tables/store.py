@@ -1,0 +1,239 @@
+"""The few verbs with which everything durable is written, and their local implementation."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+from lakeflow.core.errors import StateError
+from lakeflow.core.failpoints import failpoint
+
+RECORD = "LAKEFLOW_RECORD"
+"""Variable naming a file to which a local store appends what it writes, links and syncs."""
+
+_PROBE = "_lakeflow/probe"
+
+
+class Store(Protocol):
+    """A place for tables and records; paths are relative to it, with forward slashes."""
+
+    def url(self, path: str) -> str:
+        """What other libraries open to reach `path`."""
+
+    def put_if_absent(self, path: str, data: bytes, step: str | None = None) -> bool:
+        """Writes a whole file durably unless the path is taken.
+
+        Args:
+            path: Where.
+            data: What.
+            step: First part of the failpoints `<step>.linked` (visible, perhaps not durable)
+                and `<step>.synced` (durable).
+
+        Returns:
+            Whether this call wrote it.
+        """
+
+    def read(self, path: str) -> bytes:
+        """The content of a file; FileNotFoundError if there is none."""
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file or folder."""
+
+    def list_from(self, folder: str, start: str = "") -> list[str]:
+        """Names in a folder, sorted, from `start` on; none if there is no such folder."""
+
+    def make_durable(self, paths: Iterable[str]) -> None:
+        """Returns when files that others wrote, and their names, survive a loss of power."""
+
+    def make_folder_durable(self, folder: str) -> None:
+        """Returns when the names in a folder survive a loss of power."""
+
+    def delete(self, path: str) -> None:
+        """Removes a file; one that is not there is no error."""
+
+    def delete_folder(self, folder: str) -> None:
+        """Removes a folder if it is empty."""
+
+
+class LocalStore:
+    """A folder on a local file system.
+
+    A file appears under its name whole or not at all: it is written and synced under a temporary
+    name and then hard-linked, which fails if the name is taken. File systems without hard links
+    get an exclusive create instead; which of the two it is, is tried before the first write.
+
+    Args:
+        root: The folder; made if it is missing.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self._can_link: bool | None = None
+        self._folders: set[Path] = set()
+        self._recording = os.environ.get(RECORD)
+        self._record_lock = threading.Lock()
+
+    def url(self, path: str) -> str:
+        """The absolute path."""
+        return str(self.root / path)
+
+    def put_if_absent(self, path: str, data: bytes, step: str | None = None) -> bool:
+        """Writes a whole file durably unless the path is taken; see `Store`."""
+        target = self.root / path
+        self.make_folder(target.parent)
+        if self._can_link is None:
+            self._can_link = self._probe()
+        failpoint("store.write")
+        if not (self._link(target, data) if self._can_link else self._create(target, data)):
+            return False
+        if step:
+            failpoint(f"{step}.linked")
+        self._sync_folder(target.parent)
+        if step:
+            failpoint(f"{step}.synced")
+        return True
+
+    def read(self, path: str) -> bytes:
+        """The content of a file."""
+        return (self.root / path).read_bytes()
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file or folder."""
+        return (self.root / path).exists()
+
+    def list_from(self, folder: str, start: str = "") -> list[str]:
+        """Names in a folder, sorted; temporary files are not among them."""
+        try:
+            names = [entry.name for entry in os.scandir(self.root / folder)]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return sorted(name for name in names if name >= start and not name.startswith(".tmp-"))
+
+    def make_durable(self, paths: Iterable[str]) -> None:
+        """Syncs files and their folders."""
+        folders: set[Path] = set()
+        for path in paths:
+            target = self.root / path
+            descriptor = os.open(target, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            self._record("sync", target)
+            folders.add(target.parent)
+        for folder in sorted(folders):
+            self._sync_folder(folder)
+            self._make_parents_durable(folder)
+
+    def _make_parents_durable(self, folder: Path) -> None:
+        """A new partition folder is a name in its parent, and so on up to a known folder."""
+        while folder not in self._folders and folder != self.root:
+            self._folders.add(folder)
+            folder = folder.parent
+            self._sync_folder(folder)
+
+    def make_folder_durable(self, folder: str) -> None:
+        """Syncs a folder, if there is one."""
+        if (self.root / folder).is_dir():
+            self._sync_folder(self.root / folder)
+
+    def make_folder(self, folder: Path) -> None:
+        """Makes a folder and its parents, durably."""
+        if folder in self._folders:
+            return
+        if not folder.is_dir():
+            if folder != self.root:
+                self.make_folder(folder.parent)
+                folder.mkdir(exist_ok=True)
+            else:
+                folder.mkdir(parents=True, exist_ok=True)
+            self._sync_folder(folder.parent)
+        self._folders.add(folder)
+
+    def delete(self, path: str) -> None:
+        """Removes a file."""
+        target = self.root / path
+        if self._recording and target.exists():
+            self._record("delete", target, data=target.read_bytes())
+        target.unlink(missing_ok=True)
+
+    def delete_folder(self, folder: str) -> None:
+        """Removes a folder if it is empty."""
+        with contextlib.suppress(OSError):
+            (self.root / folder).rmdir()
+        self._folders.discard(self.root / folder)
+
+    def _link(self, target: Path, data: bytes) -> bool:
+        temporary = target.parent / f".tmp-{uuid.uuid4().hex}"
+        self._write(temporary, data)
+        try:
+            os.link(temporary, target)
+        except FileExistsError:
+            return False
+        finally:
+            temporary.unlink()
+        self._record("link", target, data=data)
+        return True
+
+    def _create(self, target: Path, data: bytes) -> bool:
+        try:
+            self._write(target, data)
+        except FileExistsError:
+            return False
+        self._record("link", target, data=data)
+        return True
+
+    def _write(self, path: Path, data: bytes) -> None:
+        with path.open("xb") as file:
+            try:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:
+                path.unlink()
+                raise
+
+    def _sync_folder(self, folder: Path) -> None:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        self._record("sync_folder", folder)
+
+    def _probe(self) -> bool:
+        """Finds out whether hard links work and refuse a taken name."""
+        first = self.root / f".tmp-{uuid.uuid4().hex}"
+        second = self.root / f".tmp-{uuid.uuid4().hex}"
+        first.write_bytes(b"")
+        try:
+            os.link(first, second)
+        except OSError:
+            return False
+        else:
+            try:
+                os.link(first, second)
+            except FileExistsError:
+                return True
+            raise StateError(
+                f"The file system below {self.root} lets two files take one name.",
+                hint="Put the lakehouse on another file system.",
+            )
+        finally:
+            first.unlink()
+            second.unlink(missing_ok=True)
+
+    def _record(self, step: str, path: Path, data: bytes | None = None) -> None:
+        if not self._recording:
+            return
+        entry = {"step": step, "path": str(path.relative_to(self.root))}
+        if data is not None:
+            entry["data"] = data.decode("latin-1")
+        with self._record_lock, Path(self._recording).open("a") as file:
+            file.write(json.dumps(entry) + "\n")
