@@ -1,0 +1,249 @@
+"""DuckDB: runs queries in this process and writes Parquet; it commits nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lakeflow.core.errors import DataError, Interrupted, LakeflowError
+from lakeflow.core.location import Location
+from lakeflow.core.schema import Schema
+from lakeflow.dialect.types import duckdb_type, identifier
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@dataclass(frozen=True, slots=True)
+class StagedFile:
+    """A Parquet file that was written and is not part of any table yet.
+
+    Args:
+        path: Absolute.
+        size: Bytes.
+        rows: Exactly how many.
+        columns: Statistics per quoted column name, as text.
+        partition: Values of partition columns.
+    """
+
+    path: str
+    size: int
+    rows: int
+    columns: Mapping[str, Mapping[str, str]]
+    partition: Mapping[str, str | None] = field(default_factory=dict)
+
+
+class DuckDBBackend:
+    """One DuckDB instance; flows that run at the same time get a session each.
+
+    Args:
+        memory_limit: Bytes that all queries together may keep in memory.
+        threads: Threads of all queries together.
+        time_zone: Zone of timestamps without one.
+        temporary: Folder for what does not fit into memory.
+        setup: Statements that lowered queries need.
+    """
+
+    def __init__(
+        self,
+        *,
+        memory_limit: int,
+        threads: int,
+        time_zone: str,
+        temporary: Path,
+        setup: Sequence[str] = (),
+    ) -> None:
+        self._memory_limit = memory_limit
+        self._threads = threads
+        self._time_zone = time_zone
+        self._temporary = temporary
+        self._setup = setup
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        self._sessions: list[DuckDBSession] = []
+        self._lock = threading.Lock()
+        self._cancelled = False
+
+    def session(self) -> DuckDBSession:
+        """A connection of its own to the one instance."""
+        import duckdb
+
+        with self._lock:
+            if self._connection is None:
+                connection = duckdb.connect(
+                    config={
+                        "memory_limit": f"{self._memory_limit}B",
+                        "threads": self._threads,
+                        "temp_directory": str(self._temporary),
+                        "preserve_insertion_order": "false",
+                        "autoinstall_known_extensions": "false",
+                        "autoload_known_extensions": "false",
+                        "python_enable_replacements": "false",
+                    }
+                )
+                connection.execute(f"SET TimeZone = '{self._time_zone}'")
+                for statement in self._setup:
+                    connection.execute(statement)
+                self._connection = connection
+            cursor = self._connection.cursor()
+            cursor.execute(f"SET TimeZone = '{self._time_zone}'")
+            session = DuckDBSession(self, cursor)
+            self._sessions.append(session)
+            return session
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether `cancel` was called."""
+        return self._cancelled
+
+    def cancel(self) -> None:
+        """Interrupts what all sessions are running; they raise `Interrupted`."""
+        self._cancelled = True
+        for session in list(self._sessions):
+            session.connection.interrupt()
+
+    def close(self) -> None:
+        """Ends the instance."""
+        with self._lock:
+            for session in self._sessions:
+                session.connection.close()
+            self._sessions.clear()
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+
+class DuckDBSession:
+    """Runs the queries of one flow.
+
+    Args:
+        backend: Whose it is.
+        connection: A cursor of the instance.
+    """
+
+    def __init__(self, backend: DuckDBBackend, connection: duckdb.DuckDBPyConnection) -> None:
+        self._backend = backend
+        self.connection = connection
+
+    def rows(self, sql: str, location: Location | None = None) -> list[tuple[Any, ...]]:
+        """The result of a query, as tuples."""
+        return list(self._run(sql, location).fetchall())
+
+    def stage(
+        self,
+        sql: str,
+        folder: str,
+        partition_columns: Sequence[str] = (),
+        location: Location | None = None,
+    ) -> tuple[StagedFile, ...]:
+        """Writes a query's rows as Parquet files into a folder; nothing for no rows.
+
+        Args:
+            sql: The query; its columns are those of the table.
+            folder: Absolute path; made if it is missing.
+            partition_columns: One folder per combination of their values.
+            location: What the user wrote, for errors.
+
+        Raises:
+            DataError: A value does not fit, as far as DuckDB tells.
+            Interrupted: The backend was cancelled.
+        """
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        options = [
+            "FORMAT parquet",
+            "COMPRESSION snappy",
+            "RETURN_STATS",
+            "OVERWRITE_OR_IGNORE",
+            "FILENAME_PATTERN 'part-{uuid}'",
+        ]
+        if partition_columns:
+            options.append(f"PARTITION_BY ({', '.join(map(identifier, partition_columns))})")
+            options.append("WRITE_PARTITION_COLUMNS true")
+        else:
+            options.append("PER_THREAD_OUTPUT")
+        statement = f"COPY ({sql}) TO {literal(folder)} ({', '.join(options)})"
+        staged = []
+        for path, rows, size, _, columns, partition, *_ in self._run(
+            statement, location
+        ).fetchall():
+            if rows == 0:
+                Path(path).unlink()
+                continue
+            staged.append(StagedFile(path, size, rows, columns or {}, partition or {}))
+        return tuple(staged)
+
+    def relation(self, sql: str) -> duckdb.DuckDBPyRelation:
+        """A query as a relation of this session's connection."""
+        return self.connection.sql(sql)
+
+    def close(self) -> None:
+        """Ends the session."""
+        if self in self._backend._sessions:
+            self._backend._sessions.remove(self)
+        self.connection.close()
+
+    def _run(self, sql: str, location: Location | None) -> duckdb.DuckDBPyConnection:
+        import duckdb
+
+        if self._backend.cancelled:
+            raise Interrupted
+        try:
+            return self.connection.execute(sql)
+        except duckdb.InterruptException as error:
+            raise Interrupted from error
+        except duckdb.Error as error:
+            raise translated(error, location) from error
+
+
+def translated(error: Exception, location: Location | None) -> LakeflowError:
+    """A DuckDB error as one of ours, without the SQL that the user did not write."""
+    message = str(error).split("\n\nLINE ")[0].split("\nLINE ")[0].strip()
+    kind, _, rest = message.partition(": ")
+    conditions = {
+        "Conversion Error": "CAST_INVALID_INPUT",
+        "Out of Range Error": "ARITHMETIC_OVERFLOW",
+        "Out of Memory Error": "OUT_OF_MEMORY",
+    }
+    hint = None
+    if kind == "Out of Memory Error":
+        hint = "Raise the memory limit (--memory-limit, LAKEFLOW_MEMORY_LIMIT)."
+    return DataError(rest or message, condition=conditions.get(kind), location=location, hint=hint)
+
+
+def parquet_relation(paths: Sequence[str], schema: Schema) -> str:
+    """The SELECT of Parquet files that hold some or all of a schema's columns.
+
+    Columns that a file lacks are NULL there; those it has beyond the schema are left out.
+
+    Args:
+        paths: Absolute paths; there may be none.
+        schema: Columns of the result.
+    """
+    if not paths:
+        return empty_relation(schema)
+    columns = ", ".join(
+        f"{literal(field.name)}: {{name: {literal(field.name)}, "
+        f"type: {literal(duckdb_type(field.type))}, default_value: NULL}}"
+        for field in schema
+    )
+    names = ", ".join(identifier(field.name) for field in schema)
+    files = ", ".join(map(literal, paths))
+    return (
+        f"SELECT {names} FROM read_parquet([{files}], schema = MAP {{{columns}}}, "
+        "hive_partitioning = false)"
+    )
+
+
+def empty_relation(schema: Schema) -> str:
+    """The SELECT of no rows with a schema's columns."""
+    columns = ", ".join(
+        f"CAST(NULL AS {duckdb_type(field.type)}) AS {identifier(field.name)}" for field in schema
+    )
+    return f"SELECT {columns} WHERE false"
+
+
+def literal(text: str) -> str:
+    """A text, quoted for DuckDB."""
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,102 @@
+"""Whether the rows of a query fit the columns of a table, and how they are widened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lakeflow.core.errors import DataError, DefinitionError
+from lakeflow.core.location import Location
+from lakeflow.core.schema import (
+    BIGINT,
+    DATE,
+    DOUBLE,
+    FLOAT,
+    INT,
+    NTZ,
+    SMALLINT,
+    TINYINT,
+    VOID,
+    DataType,
+    Decimal,
+    Field,
+    Schema,
+)
+from lakeflow.dialect.types import duckdb_type, identifier
+
+_DIGITS = {TINYINT: 3, SMALLINT: 5, INT: 10, BIGINT: 20}
+_WIDER: dict[DataType, tuple[DataType, ...]] = {
+    TINYINT: (SMALLINT, INT, BIGINT, FLOAT, DOUBLE),
+    SMALLINT: (INT, BIGINT, FLOAT, DOUBLE),
+    INT: (BIGINT, DOUBLE),
+    FLOAT: (DOUBLE,),
+    DATE: (NTZ,),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A query whose columns are those of a table.
+
+    Args:
+        sql: The query, with casts and the table's spelling of names.
+        schema: Columns of its rows.
+    """
+
+    sql: str
+    schema: Schema
+
+
+def widens(kind: DataType, to: DataType) -> bool:
+    """Whether every value of a type is a value of another, exactly."""
+    if kind == to or kind == VOID:
+        return True
+    if isinstance(to, Decimal):
+        whole = to.precision - to.scale
+        if isinstance(kind, Decimal):
+            return whole >= kind.precision - kind.scale and to.scale >= kind.scale
+        return kind in _DIGITS and whole >= _DIGITS[kind]  # type: ignore[index]
+    return to in _WIDER.get(kind, ())
+
+
+def fit(sql: str, rows: Schema, table: Schema, dataset: str, location: Location) -> Fitted:
+    """Fits the rows of a query to the columns that a table has already.
+
+    Args:
+        sql: The query.
+        rows: Its columns.
+        table: The table's columns; those it lacks will be added to it.
+        dataset: The table's name, for errors.
+        location: Of the flow, for errors.
+
+    Raises:
+        DataError: A column's type is neither the table's nor one that widens to it.
+        DefinitionError: A column is NULL in every row, and the table does not have it.
+    """
+    columns: list[str] = []
+    fields: list[Field] = []
+    changed = False
+    for field in rows.fields:
+        found = table.find(field.name)
+        name, kind = (found.name, found.type) if found else (field.name, field.type)
+        if kind == VOID:
+            raise DefinitionError(
+                f"Column {field.name} of {dataset} is NULL without a type.",
+                location=location,
+                hint="Give it one: CAST(NULL AS STRING).",
+            )
+        if not widens(field.type, kind):
+            raise DataError(
+                f"Column {field.name} of {dataset} is {kind}; its flow now gives {field.type}.",
+                condition="CANNOT_MERGE_INCOMPATIBLE_DATA_TYPE",
+                location=location,
+                hint=f"Cast it in the query, or rebuild the table with --full-refresh {dataset}.",
+            )
+        expression = identifier(field.name)
+        if field.type != kind:
+            expression = f"CAST({expression} AS {duckdb_type(kind)})"
+        if field.type != kind or name != field.name:
+            changed = True
+        columns.append(f"{expression} AS {identifier(name)}")
+        fields.append(Field(name, kind, found.nullable if found else True))
+    fitted = Schema(tuple(fields))
+    return Fitted(f"SELECT {', '.join(columns)} FROM ({sql})" if changed else sql, fitted)

@@ -1,0 +1,262 @@
+"""What a flow reads, opened: streams that know what is new, and tables that are read whole."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from lakeflow.backends.duckdb import DuckDBSession, parquet_relation
+from lakeflow.connect.source import ArrowScan, FileScan, Limit, Source
+from lakeflow.core.errors import StateError
+from lakeflow.core.schema import Schema
+from lakeflow.engine.batch import generation_of
+from lakeflow.engine.resolve import SourceRead, TableRead
+from lakeflow.tables.feed import FeedPosition, NotAppendOnly, appended
+from lakeflow.tables.table import Snapshot, Table
+
+if TYPE_CHECKING:
+    from lakeflow.core.clock import Clock
+
+FILES_PER_BATCH = 1000
+"""Files of a table that one batch takes at most, as in Delta's own streaming source."""
+
+
+class StreamInput(Protocol):
+    """Something that is read bit by bit."""
+
+    id: str
+    """The key of its positions in records."""
+
+    shared: str
+    """What attachments are recorded under; flows that share it hold each other back."""
+
+    def horizon(self) -> Any:
+        """Where this run ends; None if there is nothing at all."""
+
+    def latest(self, start: Any, upto: Any) -> Any:
+        """The end of the next batch; equal to `start` if nothing is left."""
+
+    def relation(self, start: Any, end: Any, session: DuckDBSession) -> str:
+        """The SELECT of what lies after `start` up to `end`."""
+
+    def verify(self, start: Any, end: Any) -> None:
+        """Raises if what was read has changed while it was read."""
+
+    def commit(self, end: Any) -> None:
+        """Everything up to `end` has been taken by all that share it."""
+
+    def close(self) -> None:
+        """Lets go of what it holds."""
+
+
+class FileReader(Protocol):
+    """Reads file scans; the engine's `files`."""
+
+    def __call__(self, scan: FileScan, read: SourceRead, session: DuckDBSession) -> str:
+        """The SELECT of the files' rows in the read's schema."""
+
+
+@dataclass
+class SourceStream:
+    """A connector's source as the input of a flow.
+
+    Args:
+        read: What the user wrote.
+        source: Opened.
+        limit: Of one batch.
+        files: Reads file scans.
+        verify_files: Raises if a file has changed since it was discovered or while it was read.
+    """
+
+    read: SourceRead
+    source: Source
+    limit: Limit
+    files: FileReader
+    verify_files: Callable[[FileScan, SourceRead], None]
+
+    @property
+    def id(self) -> str:
+        """The key of its positions in records."""
+        return self.read.id
+
+    @property
+    def shared(self) -> str:
+        """The source's group, or the read itself."""
+        return self.source.group or self.read.id
+
+    def horizon(self) -> Any:
+        """Where this run ends."""
+        return self.source.horizon()
+
+    def latest(self, start: Any, upto: Any) -> Any:
+        """The end of the next batch."""
+        return self.source.latest(start, self.limit, upto)
+
+    def relation(self, start: Any, end: Any, session: DuckDBSession) -> str:
+        """The SELECT of what lies in the range."""
+        scan = self.source.read(start, end)
+        if isinstance(scan, ArrowScan):
+            return registered(session, f"{self.id}:{end}", scan)
+        return self.files(scan, self.read, session)
+
+    def verify(self, start: Any, end: Any) -> None:
+        """Raises if a file has changed while it was read."""
+        scan = self.source.read(start, end)
+        if isinstance(scan, FileScan):
+            self.verify_files(scan, self.read)
+
+    def commit(self, end: Any) -> None:
+        """Lets the source forget what lies before `end`."""
+        self.source.commit(end)
+
+    def close(self) -> None:
+        """Closes the source."""
+        self.source.close()
+
+
+@dataclass
+class TableStream:
+    """The appended rows of a table as the input of a flow.
+
+    Args:
+        read: What the user wrote.
+        table: The table.
+        flow: The flow that reads, for errors.
+        pinned: The version up to which an update reads a table that it does not write.
+    """
+
+    read: TableRead
+    table: Table
+    flow: str
+    pinned: int | None = None
+
+    def __post_init__(self) -> None:
+        self._snapshot: Snapshot | None = None
+
+    @property
+    def id(self) -> str:
+        """The key of its positions in records."""
+        return self.read.id
+
+    @property
+    def shared(self) -> str:
+        """Each reader of a table has a position of its own."""
+        return f"{self.flow}:{self.read.id}"
+
+    def horizon(self) -> Any:
+        """The newest version, or the pinned one."""
+        snapshot = self.table.snapshot() if self.pinned is None else self.table.at(self.pinned)
+        self._snapshot = snapshot
+        generation = generation_of(snapshot)
+        return FeedPosition(
+            snapshot.metadata.id,
+            None if generation is None else str(generation),
+            snapshot.version,
+            snapshot.version,
+        ).to_json()
+
+    def latest(self, start: Any, upto: Any) -> Any:
+        """The end of the next batch, at most `FILES_PER_BATCH` files on."""
+        limit = FeedPosition.from_json(upto)
+        begun = None if start is None else FeedPosition.from_json(start)
+        self._same_table(begun, limit)
+        first = limit.version if begun is None else begun.first
+        if begun is not None and begun.files is None and begun.version == limit.version:
+            return start
+        count = 0
+        for version, number, _, is_last in self._files(begun, first, limit.version):
+            count += 1
+            if count == FILES_PER_BATCH and not (version == limit.version and is_last):
+                return FeedPosition(
+                    limit.table_id, limit.generation, first, version, None if is_last else number
+                ).to_json()
+        if count == 0:
+            return start
+        return FeedPosition(limit.table_id, limit.generation, first, limit.version).to_json()
+
+    def relation(self, start: Any, end: Any, session: DuckDBSession) -> str:  # noqa: ARG002
+        """The SELECT of the files in the range."""
+        last = FeedPosition.from_json(end)
+        begun = None if start is None else FeedPosition.from_json(start)
+        self._same_table(begun, last)
+        paths = []
+        for version, number, file, _ in self._files(begun, last.first, last.version):
+            if version == last.version and last.files is not None and number > last.files:
+                break
+            paths.append(f"{self.table.store.url(self.table.place)}/{file.path}")
+        return parquet_relation(paths, self.read.schema)
+
+    def verify(self, start: Any, end: Any) -> None:
+        """Files of a table never change."""
+
+    def commit(self, end: Any) -> None:
+        """A table needs no acknowledgement."""
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+    def _files(self, begun: FeedPosition | None, first: int, last: int) -> Any:
+        try:
+            yield from appended(self.table, begun, first, last)
+        except NotAppendOnly as error:
+            raise NotAppendOnly(
+                f"Flow {self.flow} reads {self.read.name.short} as a stream, but {error.message}",
+                condition="DELTA_SOURCE_TABLE_IGNORE_CHANGES",
+                location=self.read.location,
+                hint=f"Read {self.read.name.short} whole in a materialized view, or start the "
+                f"flow's table anew with --full-refresh.",
+            ) from error
+
+    def _same_table(self, begun: FeedPosition | None, now: FeedPosition) -> None:
+        """The table must be the one, in the generation, that was read before."""
+        snapshot = self._snapshot or self.table.snapshot()
+        generation = generation_of(snapshot)
+        found = (snapshot.metadata.id, None if generation is None else str(generation))
+        for position in (begun, now):
+            if position is not None and (position.table_id, position.generation) != found:
+                raise StateError(
+                    f"{self.read.name.short} was refreshed in full or made again since flow "
+                    f"{self.flow} last read it.",
+                    location=self.read.location,
+                    hint=f"Refresh what reads it too: add the target of {self.flow} to "
+                    "--full-refresh.",
+                )
+
+
+def registered(session: DuckDBSession, key: str, scan: ArrowScan) -> str:
+    """An Arrow scan as a relation that can be read once."""
+    name = "lakeflow_scan_" + hashlib.sha256(key.encode()).hexdigest()[:12]
+    session.connection.register(name, scan.open())
+    return f'SELECT * FROM "{name}"'
+
+
+def whole_table(table: Table, schema: Schema, version: int) -> str:
+    """The SELECT of a table at a version."""
+    snapshot = table.at(version)
+    folder = table.store.url(table.place)
+    return parquet_relation([f"{folder}/{file.path}" for file in snapshot.files], schema)
+
+
+def absolute_options(options: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Options whose relative `path` is taken from the project's folder."""
+    found = dict(options)
+    for name, value in options.items():
+        if name.lower() == "path" and "://" not in value:
+            found[name] = str(folder / value)
+    return found
+
+
+def source_key(connector: str, options: Mapping[str, str]) -> str:
+    """The identity of a source within a flow: what the user named, not how it is read."""
+    named = {k.lower(): v for k, v in options.items()}
+    place = named.get("path") or ",".join(f"{k}={v}" for k, v in sorted(named.items()))
+    table = named.get("table", "")
+    return f"{connector}:{place}" + (f":{table}" if table else "")
+
+
+def clock_text(clock: Clock) -> str:
+    """The time a batch carries."""
+    return clock.now().isoformat()

@@ -1,0 +1,127 @@
+"""Analysed flows: what each reads, what it computes, and the types of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from lakeflow.core.location import Location
+from lakeflow.core.names import TableName
+from lakeflow.core.schema import Schema
+from lakeflow.dialect.query import Lowered
+from lakeflow.engine.checks import Check
+from lakeflow.pipelines.elements import Dataset, Flow
+
+
+@dataclass(frozen=True, slots=True)
+class TableRead:
+    """A table that a query reads.
+
+    Args:
+        id: The same for equal reads within a flow; stable across runs.
+        name: The table.
+        streaming: Whether only new rows are read.
+        schema: Its columns.
+        location: Where the user wrote the read.
+    """
+
+    id: str
+    name: TableName
+    streaming: bool
+    schema: Schema
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRead:
+    """A source that a query reads through a connector.
+
+    Args:
+        id: The same for equal reads within a flow; stable across runs and places.
+        connector: The connector's name.
+        options: As the user wrote them.
+        streaming: Whether only new data are read.
+        schema: Its columns.
+        metadata: Whether the query names the hidden `_metadata` column.
+        rescued: Name of the column for values that do not fit; None if there is none.
+        location: Where the user wrote the read.
+    """
+
+    id: str
+    connector: str
+    options: Mapping[str, str]
+    streaming: bool
+    schema: Schema
+    metadata: bool
+    rescued: str | None
+    location: Location
+
+
+Leaf = TableRead | SourceRead
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedQuery:
+    """A query whose inputs are known.
+
+    Args:
+        dataset: The dataset it belongs to; for a view that is read, the view.
+        flow: Its declaration.
+        inputs: Key of a reference, or name of a parameter -> what it reads.
+        lowered: The backend's SQL; None for a native function.
+        schema: Columns of the result.
+        checks: Expectations of the dataset.
+    """
+
+    dataset: Dataset
+    flow: Flow
+    inputs: Mapping[str, Leaf | ResolvedQuery]
+    lowered: Lowered | None
+    schema: Schema
+    checks: tuple[Check, ...]
+
+    def leaves(self) -> Iterator[Leaf]:
+        """Everything that is read from outside, through views."""
+        for found in self.inputs.values():
+            if isinstance(found, ResolvedQuery):
+                yield from found.leaves()
+            else:
+                yield found
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether the same inputs always give the same rows, as far as can be known."""
+        own = self.lowered is None or self.lowered.deterministic
+        return own and all(
+            found.deterministic
+            for found in self.inputs.values()
+            if isinstance(found, ResolvedQuery)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedFlow:
+    """A flow that is ready to be planned.
+
+    Args:
+        query: What it computes.
+        kind: `streaming_table` or `materialized_view`, of its target.
+        definition: Hash of everything that determines its rows, apart from its inputs.
+    """
+
+    query: ResolvedQuery
+    kind: str
+    definition: str
+
+    @property
+    def name(self) -> str:
+        """The flow's name."""
+        return self.query.flow.name
+
+    def streams(self) -> list[Leaf]:
+        """What it reads bit by bit, each once."""
+        return list({leaf.id: leaf for leaf in self.query.leaves() if leaf.streaming}.values())
+
+    def static(self) -> list[Leaf]:
+        """What it reads whole, each once."""
+        return list({leaf.id: leaf for leaf in self.query.leaves() if not leaf.streaming}.values())

@@ -1,0 +1,220 @@
+"""One attempt at a batch: its query runs, its rows are checked, its files become durable."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lakeflow.backends.duckdb import DuckDBSession, StagedFile, parquet_relation
+from lakeflow.core.failpoints import failpoint
+from lakeflow.core.location import Location
+from lakeflow.core.schema import Schema
+from lakeflow.engine import checks
+from lakeflow.engine.bind import bound_sql
+from lakeflow.engine.checks import Check, quarantine_schema
+from lakeflow.engine.fit import fit
+from lakeflow.engine.records import Counts, Intent, Pin, Prepared, TargetFiles
+from lakeflow.engine.resolve import ResolvedFlow, ResolvedQuery
+from lakeflow.engine.targets import Target
+from lakeflow.pipelines.elements import QUARANTINE_SUFFIX, Expectation
+from lakeflow.tables.log import DataFile
+from lakeflow.tables.statistics import file_statistics
+from lakeflow.tables.store import Store
+from lakeflow.tables.table import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What an attempt at a batch is told.
+
+    Args:
+        flow: The flow.
+        flow_id: Its identity.
+        target: Its tables.
+        intent: The range.
+        attempt: Its number.
+        epoch: Of the lease.
+        update: The update that makes it.
+        table_schema: Columns that the target has; none for a replacement.
+        replace: Whether it takes the place of what is there.
+    """
+
+    flow: ResolvedFlow
+    flow_id: str
+    target: Target
+    intent: Intent
+    attempt: int
+    epoch: int
+    update: str
+    table_schema: Schema
+    replace: bool
+
+
+def prepare(
+    attempt: Attempt,
+    session: DuckDBSession,
+    relations: Mapping[str, str],
+    verify: Callable[[], None],
+    store: Store,
+    scratch: Path,
+) -> Prepared:
+    """Computes a batch and makes its files durable; the record of it is not written yet.
+
+    Args:
+        attempt: What to compute.
+        session: Runs the queries.
+        relations: Leaf id -> SELECT of what the batch reads of it.
+        verify: Raises if what was read has changed meanwhile.
+        store: The lakehouse.
+        scratch: A folder for what does not outlive the attempt.
+
+    Raises:
+        DataError: Rows do not fit, or violate an expectation that fails the update.
+    """
+    query = attempt.flow.query
+    location = query.flow.location
+    dataset = query.dataset.name.short
+    scratch = scratch / uuid.uuid4().hex
+    try:
+        sql, view_counts = _compute_views(query, dict(relations), session, scratch)
+        fitted = fit(sql, query.schema, attempt.table_schema, dataset, location)
+        main, beside = attempt.target.main, attempt.target.companions.get(QUARANTINE_SUFFIX)
+        staged = checks.stage(
+            session,
+            fitted.sql,
+            fitted.schema,
+            (*query.checks, *_not_null(fitted.schema, query.dataset.schema, location)),
+            dataset=dataset,
+            folder=store.url(main.place),
+            quarantine_folder=None if beside is None else store.url(beside.place),
+            partition_columns=query.dataset.partition_columns,
+            location=location,
+        )
+        try:
+            verify()
+        except Exception:
+            checks.discard((*staged.main, *staged.quarantine))
+            raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    failpoint("stage.written")
+    snapshot = main.snapshot()
+    targets = [
+        _target("main", snapshot, staged.main, fitted.schema, attempt.replace, store),
+    ]
+    if beside is not None and (staged.quarantine or attempt.replace):
+        schema = quarantine_schema(fitted.schema)
+        companion = beside.snapshot()
+        targets.append(
+            _target(QUARANTINE_SUFFIX, companion, staged.quarantine, schema, attempt.replace, store)
+        )
+    store.make_durable(f"{t.place}/{file.path}" for t in targets for file in t.files)
+    failpoint("stage.synced")
+    intent = attempt.intent
+    return Prepared(
+        flow=intent.flow,
+        flow_id=attempt.flow_id,
+        generation=intent.generation,
+        batch=intent.batch,
+        attempt=attempt.attempt,
+        epoch=attempt.epoch,
+        targets=tuple(targets),
+        ends={key: found.end for key, found in intent.sources.items()},
+        pins=dict(intent.pins),
+        definition=attempt.flow.definition,
+        counts=_with_views(staged.counts, view_counts),
+        update=attempt.update,
+    )
+
+
+def pin_of(snapshot: Snapshot, generation: str | None) -> Pin:
+    """A snapshot as a pin."""
+    return Pin(snapshot.metadata.id, generation, snapshot.version)
+
+
+def _compute_views(
+    query: ResolvedQuery,
+    relations: dict[str, str],
+    session: DuckDBSession,
+    scratch: Path,
+) -> tuple[str, list[tuple[str, Counts]]]:
+    """The query's SQL, after computing apart the views that have expectations."""
+    counts: list[tuple[str, Counts]] = []
+    for found in query.inputs.values():
+        if not isinstance(found, ResolvedQuery):
+            continue
+        name = f"view:{found.dataset.name}"
+        if name in relations:
+            continue
+        sql, inner = _compute_views(found, relations, session, scratch)
+        counts.extend(inner)
+        if not found.checks:
+            continue
+        folder = str(scratch / uuid.uuid4().hex)
+        staged = checks.stage(
+            session,
+            sql,
+            found.schema,
+            found.checks,
+            dataset=found.dataset.name.short,
+            folder=folder,
+            quarantine_folder=None,
+            partition_columns=(),
+            location=found.flow.location,
+        )
+        relations[name] = parquet_relation([f.path for f in staged.main], found.schema)
+        counts.append((found.dataset.name.short, staged.counts))
+    return bound_sql(query, relations), counts
+
+
+def _with_views(counts: Counts, views: list[tuple[str, Counts]]) -> Counts:
+    """The counts of a dataset with those of the views it consumed, as `view.expectation`."""
+    found = dict(counts.expectations)
+    dropped = counts.dropped
+    for view, inner in views:
+        dropped += inner.dropped
+        found.update({f"{view}.{name}": c for name, c in inner.expectations.items()})
+    return replace(counts, expectations=found, dropped=dropped)
+
+
+def _not_null(rows: Schema, declared: Schema | None, location: Location) -> tuple[Check, ...]:
+    """Checks of the columns that are declared NOT NULL."""
+    from lakeflow.dialect.types import identifier
+
+    names = [f.name for f in (declared or rows).fields if not f.nullable and rows.find(f.name)]
+    return tuple(
+        Check(
+            Expectation(f"{name} NOT NULL", f"{name} IS NOT NULL", "fail", location),
+            f"{identifier(name)} IS NOT NULL",
+        )
+        for name in names
+    )
+
+
+def _target(
+    role: str,
+    snapshot: Snapshot,
+    staged: tuple[StagedFile, ...],
+    schema: Schema,
+    replaces: bool,
+    store: Store,
+) -> TargetFiles:
+    folder = store.url(snapshot.place)
+    partitions = snapshot.metadata.partition_columns if role == "main" else ()
+    files = tuple(
+        DataFile(
+            path=checks.relative(file.path, folder),
+            size=file.size,
+            modified=int(Path(file.path).stat().st_mtime * 1000),
+            rows=file.rows,
+            statistics=file_statistics(schema, file.rows, file.columns, partitions),
+            partition=dict(file.partition),
+        )
+        for file in staged
+    )
+    return TargetFiles(
+        role, snapshot.place, snapshot.metadata.id, schema.to_delta(), replaces, files
+    )

@@ -1,0 +1,223 @@
+"""The tables that a pipeline writes: made before their first batch, kept to what is declared."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from lakeflow.catalog.places import place_of
+from lakeflow.core.clock import Clock
+from lakeflow.core.errors import DefinitionError, StateError
+from lakeflow.core.names import TableName
+from lakeflow.core.schema import Schema
+from lakeflow.engine.batch import GENERATION, OWNER, generation_of
+from lakeflow.engine.checks import quarantine_schema
+from lakeflow.engine.records import Generation
+from lakeflow.engine.state import PipelineState, TargetEntry
+from lakeflow.pipelines.elements import QUARANTINE_SUFFIX, Dataset
+from lakeflow.tables.log import Commit, TableMetadata
+from lakeflow.tables.store import Store
+from lakeflow.tables.table import Decision, Snapshot, Table
+
+KIND = "lakeflow.kind"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A dataset's table and the tables beside it.
+
+    Args:
+        name: The dataset's name.
+        main: Its table.
+        companions: Tables beside it, by role.
+    """
+
+    name: TableName
+    main: Table
+    companions: Mapping[str, Table]
+
+
+class Targets:
+    """All tables of one pipeline.
+
+    Args:
+        store: The lakehouse.
+        state: What it remembers of the pipeline.
+        clock: The time that commits carry.
+    """
+
+    def __init__(self, store: Store, state: PipelineState, clock: Clock) -> None:
+        self._store = store
+        self._state = state
+        self._clock = clock
+        self._entries: dict[str, TargetEntry] | None = None
+        self._tables: dict[str, Table] = {}
+
+    def entries(self) -> dict[str, TargetEntry]:
+        """The tables that the pipeline has written, by complete name."""
+        if self._entries is None:
+            self._entries = self._state.targets()
+        return self._entries
+
+    def table(self, place: str) -> Table:
+        """The one handle of this process to a table."""
+        return self._tables.setdefault(place, Table(self._store, place))
+
+    def known(self, entry: TargetEntry) -> Target:
+        """A table that was written before, as it was recorded."""
+        companions = {role: self.table(found[0]) for role, found in entry.companions.items()}
+        return Target(TableName.parse(entry.name), self.table(entry.place), companions)
+
+    def ensure(self, dataset: Dataset, kind: str, schema: Schema, *, rebuild: bool) -> Target:
+        """Makes a dataset's table, or brings its comment and properties up to date.
+
+        Args:
+            dataset: As it is declared.
+            kind: `streaming_table` or `materialized_view`.
+            schema: Columns of a new table.
+            rebuild: Whether the table is refreshed in full, so that a lost one may be made again.
+
+        Raises:
+            StateError: The table was there and is gone, or belongs to another pipeline.
+            DefinitionError: It is partitioned by other columns.
+        """
+        entry = self._entry(dataset, rebuild=rebuild)
+        target = self.known(entry)
+        metadata = TableMetadata(
+            id=entry.table_id,
+            schema=_with_comments(schema, dataset),
+            partition_columns=dataset.partition_columns,
+            configuration=self._configuration(dataset, kind, Generation(1, uuid.uuid4().hex[:12])),
+            created=int(self._clock.now().timestamp() * 1000),
+            comment=dataset.comment,
+        )
+        if not target.main.exists():
+            target.main.create(Commit("CREATE TABLE", metadata=metadata), self._clock.now())
+        self._state.mark_created(entry)
+        snapshot = target.main.snapshot()
+        self._check(snapshot, dataset)
+        self._keep_to_declaration(target.main, metadata, dataset)
+        generation = generation_of(target.main.snapshot())
+        for role, table in target.companions.items():
+            if not table.exists() and generation is not None:
+                self._create_companion(entry, role, table, metadata, snapshot, generation)
+        return target
+
+    def _entry(self, dataset: Dataset, *, rebuild: bool) -> TargetEntry:
+        """The table's record; a new one where it has to be made, or needs another companion."""
+        name = str(dataset.name)
+        wanted = (QUARANTINE_SUFFIX,) if dataset.has_quarantine else ()
+        entry = self.entries().get(name)
+        if entry is not None and not self.table(entry.place).exists():
+            if self._state.was_created(entry) and not rebuild:
+                raise StateError(
+                    f"The table {dataset.name.short} was made by this pipeline and is gone from "
+                    f"{self._store.url(entry.place)}.",
+                    location=dataset.location,
+                    hint=f"Bring it back, or make it anew with --full-refresh "
+                    f"{dataset.name.short}.",
+                )
+            if self._state.was_created(entry):
+                entry = None
+        if entry is not None and set(wanted) <= set(entry.companions):
+            return entry
+        place = place_of(dataset.name) if entry is None else entry.place
+        if entry is None and self.table(place).exists():
+            self._refuse_foreign(self.table(place).snapshot(), dataset)
+        companions = dict(entry.companions) if entry else {}
+        for role in wanted:
+            companions.setdefault(role, (place_of(dataset.name.companion(role)), str(uuid.uuid4())))
+        table_id = str(uuid.uuid4()) if entry is None else entry.table_id
+        new = self._state.add_target(TargetEntry(name, place, table_id, companions))
+        self.entries()[name] = new
+        return new
+
+    def _create_companion(
+        self,
+        entry: TargetEntry,
+        role: str,
+        table: Table,
+        metadata: TableMetadata,
+        main: Snapshot,
+        generation: Generation,
+    ) -> None:
+        configuration = {
+            **metadata.configuration,
+            KIND: role,
+            GENERATION: str(generation),
+        }
+        configuration.pop("delta.enableChangeDataFeed", None)
+        beside = replace(
+            metadata,
+            id=entry.companions[role][1],
+            schema=quarantine_schema(main.schema),
+            partition_columns=(),
+            configuration=configuration,
+            comment=f"Rows refused by {entry.name}.",
+        )
+        table.create(Commit("CREATE TABLE", metadata=beside), self._clock.now())
+
+    def _configuration(self, dataset: Dataset, kind: str, generation: Generation) -> dict[str, str]:
+        configuration = {
+            **dataset.properties,
+            OWNER: self._state.id,
+            KIND: kind,
+            GENERATION: str(generation),
+        }
+        if kind == "materialized_view":
+            configuration["delta.enableChangeDataFeed"] = "true"
+        return configuration
+
+    def _refuse_foreign(self, snapshot: Snapshot, dataset: Dataset) -> None:
+        owner = snapshot.metadata.configuration.get(OWNER)
+        if owner != self._state.id:
+            whose = "another pipeline" if owner else "something other than a pipeline"
+            raise StateError(
+                f"The table {dataset.name.short} is already there and is written by {whose}.",
+                location=dataset.location,
+                hint="Give the dataset another name, or use another lakehouse.",
+            )
+
+    def _check(self, snapshot: Snapshot, dataset: Dataset) -> None:
+        self._refuse_foreign(snapshot, dataset)
+        if snapshot.metadata.partition_columns != dataset.partition_columns:
+            raise DefinitionError(
+                f"{dataset.name.short} is partitioned by "
+                f"({', '.join(snapshot.metadata.partition_columns)}), not by "
+                f"({', '.join(dataset.partition_columns)}).",
+                condition="CANNOT_UPDATE_PARTITION_COLUMNS",
+                location=dataset.location,
+                hint="Partition it as before, or give the dataset another name.",
+            )
+
+    def _keep_to_declaration(self, table: Table, metadata: TableMetadata, dataset: Dataset) -> None:
+        """Commits a changed comment or changed properties."""
+
+        def decide(snapshot: Snapshot) -> Decision:
+            ours = {OWNER, KIND, GENERATION, "delta.enableChangeDataFeed"}
+            found = snapshot.metadata
+            kept = {k: v for k, v in found.configuration.items() if k in ours}
+            wanted = replace(
+                found, comment=metadata.comment, configuration={**dataset.properties, **kept}
+            )
+            if wanted == found:
+                return Decision(None, "it is as declared")
+            return Decision(Commit("SET TBLPROPERTIES", metadata=wanted))
+
+        table.commit(decide, self._clock.now())
+
+
+def _with_comments(schema: Schema, dataset: Dataset) -> Schema:
+    """The schema with the comments and NOT NULLs that the user declared."""
+    if dataset.schema is None:
+        return schema
+    fields = []
+    for field in schema.fields:
+        declared = dataset.schema.find(field.name)
+        fields.append(
+            field
+            if declared is None
+            else replace(field, comment=declared.comment, nullable=declared.nullable)
+        )
+    return Schema(tuple(fields))
