@@ -174,6 +174,12 @@ class DuckDBSession:
             staged.append(StagedFile(path, size, rows, columns or {}, partition or {}))
         return tuple(staged)
 
+    def set_clock(self, instant: str) -> None:
+        """Fixes what `current_timestamp()` tells, as ISO text."""
+        self.connection.execute(
+            f"SET VARIABLE lakeflow_now = CAST({literal(instant)} AS TIMESTAMPTZ)"
+        )
+
     def relation(self, sql: str) -> duckdb.DuckDBPyRelation:
         """A query as a relation of this session's connection."""
         return self.connection.sql(sql)

@@ -160,19 +160,28 @@ class BatchWriter:
                 "again by hand.",
                 hint=f"Rebuild the table with --full-refresh {target.name.short}.",
             )
+        if position.decided is not None:
+            self.commit_companions(target, position.decided)
+            failpoint("recover.companion")
         waiting = records.attempts(position.batch + 1)
-        if waiting:
-            if self.lease.needs_fence and waiting[-1].epoch < self.lease.epoch:
-                failpoint("recover.discard")
-            else:
-                self.commit_main(target, waiting[-1])
-                failpoint("recover.main")
-                position = self.position(target)
-        if position.decided is None:
-            return []
-        self.commit_companions(target, position.decided)
-        failpoint("recover.companion")
-        return [position.decided]
+        if waiting and self._roll_forward(target, waiting[-1]):
+            position = self.position(target)
+            if position.decided is not None:
+                self.commit_companions(target, position.decided)
+                failpoint("recover.companion")
+        return [] if position.decided is None else [position.decided]
+
+    def _roll_forward(self, target: FlowTarget, prepared: Prepared) -> bool:
+        """Commits what was prepared and not decided, where it may be and fits."""
+        if self.lease.needs_fence and prepared.epoch < self.lease.epoch:
+            failpoint("recover.discard")
+            return False
+        try:
+            self.commit_main(target, prepared)
+        except SchemaConflict:
+            return False
+        failpoint("recover.main")
+        return True
 
     def commit(self, target: FlowTarget, prepared: Prepared) -> Prepared:
         """Commits a prepared batch to main and then to its companions.

@@ -48,7 +48,7 @@ class Fitted:
 
 def widens(kind: DataType, to: DataType) -> bool:
     """Whether every value of a type is a value of another, exactly."""
-    if kind == to or kind == VOID:
+    if kind in (to, VOID):
         return True
     if isinstance(to, Decimal):
         whole = to.precision - to.scale

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
-from lakeflow.core.errors import CorruptStateError, StateError
+from lakeflow.core.errors import CorruptStateError, LeaseLost, StateError
 from lakeflow.core.failpoints import failpoint
 from lakeflow.core.schema import Schema
 from lakeflow.tables.log import DataFile
@@ -226,6 +226,7 @@ class FlowRecords:
 
     def __init__(self, store: Store, place: str, flow_id: str, generation: Generation) -> None:
         self.store = store
+        self.generation = str(generation)
         self.folder = f"{place}/{RECORDS_FOLDER}/{flow_id}/{generation}"
         self._own: set[str] = set()
 
@@ -261,14 +262,19 @@ class FlowRecords:
         name = f"intent.{intent.batch:012d}.{intent.number:04d}.json"
         self._write(name, intent.to_bytes(), "intent")
 
-    def write_prepared(self, prepared: Prepared) -> None:
-        """Makes a prepared batch durable.
+    def write_prepared(self, prepared: Prepared) -> Prepared:
+        """Makes a prepared batch durable, under the next attempt if its number is taken.
 
-        Raises:
-            StateError: Somebody else wrote it.
+        A record under that number is of a process that lost its lease; it is never adopted, for
+        it may be of another definition.
         """
-        name = _prepared_name(prepared.batch, prepared.attempt)
-        self._write(name, prepared.to_bytes(), "prepared")
+        while True:
+            name = _prepared_name(prepared.batch, prepared.attempt)
+            path = f"{self.folder}/{name}"
+            if self.store.put_if_absent(path, prepared.to_bytes(), "prepared"):
+                self._own.add(name)
+                return prepared
+            prepared = replace(prepared, attempt=prepared.attempt + 1)
 
     def delete_before(self, batch: int) -> None:
         """Deletes the records of decided batches below `batch`, and intents up to it."""
@@ -289,7 +295,10 @@ class FlowRecords:
             self.store.make_folder_durable(self.folder)
             self._own.add(name)
         path = f"{self.folder}/{name}"
-        return self.store.read(path), path
+        try:
+            return self.store.read(path), path
+        except FileNotFoundError as error:
+            raise LeaseLost(f"Another process has deleted the record {path}.") from error
 
     def _write(self, name: str, data: bytes, step: str) -> None:
         if not self.store.put_if_absent(f"{self.folder}/{name}", data, step):

@@ -45,6 +45,9 @@ class Store(Protocol):
     def exists(self, path: str) -> bool:
         """Whether there is a file or folder."""
 
+    def size(self, path: str) -> int:
+        """Bytes of a file."""
+
     def list_from(self, folder: str, start: str = "") -> list[str]:
         """Names in a folder, sorted, from `start` on; none if there is no such folder."""
 
@@ -91,6 +94,8 @@ class LocalStore:
             self._can_link = self._probe()
         failpoint("store.write")
         if not (self._link(target, data) if self._can_link else self._create(target, data)):
+            # Whoever acts on what another process wrote needs it to survive too.
+            self._sync_folder(target.parent)
             return False
         if step:
             failpoint(f"{step}.linked")
@@ -106,6 +111,10 @@ class LocalStore:
     def exists(self, path: str) -> bool:
         """Whether there is a file or folder."""
         return (self.root / path).exists()
+
+    def size(self, path: str) -> int:
+        """Bytes of a file."""
+        return (self.root / path).stat().st_size
 
     def list_from(self, folder: str, start: str = "") -> list[str]:
         """Names in a folder, sorted; temporary files are not among them."""

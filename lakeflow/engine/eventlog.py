@@ -1,0 +1,285 @@
+"""The event log: a Delta table with Databricks' columns, one commit per update.
+
+While an update runs its events are kept as small durable files, one per batch. The table is
+written when the update ends; after a crash the next update writes what the last one could not,
+with a terminal event, so that each update has exactly one.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from lakeflow.catalog.places import place_of
+from lakeflow.core.clock import Clock
+from lakeflow.core.events import TERMINAL_UPDATE_STATES, Event
+from lakeflow.core.failpoints import failpoint
+from lakeflow.core.names import DEFAULT_CATALOG, DEFAULT_SCHEMA, TableName
+from lakeflow.core.schema import Schema
+from lakeflow.engine.batch import OWNER
+from lakeflow.engine.records import Prepared
+from lakeflow.engine.run import Run
+from lakeflow.engine.state import PipelineState
+from lakeflow.engine.targets import KIND
+from lakeflow.tables.log import Commit, DataFile, TableMetadata
+from lakeflow.tables.store import Store
+from lakeflow.tables.table import Decision, Snapshot, Table
+
+SCHEMA = Schema.from_ddl(
+    """
+    id STRING,
+    sequence STRUCT<data_plane_id: STRUCT<instance: STRING, seq_no: BIGINT>,
+        control_plane_seq_no: BIGINT>,
+    origin STRUCT<cloud: STRING, region: STRING, org_id: BIGINT, pipeline_id: STRING,
+        pipeline_type: STRING, pipeline_name: STRING, cluster_id: STRING, update_id: STRING,
+        maintenance_id: STRING, table_id: STRING, dataset_name: STRING, flow_id: STRING,
+        flow_name: STRING, batch_id: BIGINT, request_id: STRING, host: STRING,
+        materialization_name: STRING, source_code_location: STRUCT<file: STRING, line: INT>>,
+    timestamp TIMESTAMP,
+    message STRING,
+    level STRING,
+    maturity_level STRING,
+    error STRUCT<exceptions: ARRAY<STRUCT<class_name: STRING, message: STRING,
+        condition: STRING>>, fatal: BOOLEAN>,
+    details STRING,
+    event_type STRING
+    """
+)
+
+
+def event_log_name(pipeline: str) -> TableName:
+    """The table that a pipeline's events reach."""
+    return TableName(DEFAULT_CATALOG, DEFAULT_SCHEMA, f"event_log_{pipeline.lower()}")
+
+
+def batch_event(prepared: Prepared, now: datetime) -> Event:
+    """The event of a committed batch; the same batch always has the same event id."""
+    name = f"{prepared.flow_id}/{prepared.generation}/{prepared.batch}"
+    counts = prepared.counts
+    expectations = [
+        {
+            "name": expectation,
+            "dataset": prepared.flow,
+            "passed_records": passed,
+            "failed_records": failed,
+        }
+        for expectation, (passed, failed) in counts.expectations.items()
+    ]
+    return Event(
+        event_type="flow_progress",
+        message=f"Flow {prepared.flow} has written batch {prepared.batch}.",
+        timestamp=now,
+        level="METRICS",
+        dataset=prepared.flow,
+        flow=prepared.flow,
+        batch=prepared.batch,
+        details={
+            "status": "RUNNING",
+            "metrics": {
+                "num_output_rows": prepared.main.rows,
+                "num_output_bytes": sum(file.size for file in prepared.main.files),
+            },
+            "data_quality": {
+                "dropped_records": counts.dropped,
+                "quarantined_records": counts.quarantined,
+                "expectations": expectations,
+            },
+        },
+        id=str(uuid.uuid5(uuid.NAMESPACE_URL, name)),
+    )
+
+
+def write_batch_event(run: Run, prepared: Prepared) -> None:
+    """Makes a batch's event durable, in the update that prepared it, and tells listeners."""
+    event = batch_event(prepared, run.clock.now())
+    key = f"batch.{prepared.flow_id}.{prepared.generation}.{prepared.batch:012d}"
+    run.state.write_event(prepared.epoch, key, [event])
+    failpoint("event.written")
+    run.emit(event)
+
+
+class EventLog:
+    """A pipeline's event log.
+
+    Args:
+        store: The lakehouse.
+        state: What it remembers of the pipeline.
+        clock: The time that commits carry.
+    """
+
+    def __init__(self, store: Store, state: PipelineState, clock: Clock) -> None:
+        self._store = store
+        self._state = state
+        self._clock = clock
+        self._table = Table(store, place_of(event_log_name(state.name)))
+
+    def published(self) -> int:
+        """The epoch of the newest update whose events are in the table."""
+        if not self._table.exists():
+            return 0
+        return self._table.snapshot().transaction(self._application()) or 0
+
+    def complete_earlier(self, epoch: int) -> None:
+        """Publishes what updates before `epoch` have left, each with one terminal event."""
+        for earlier in self._state.event_epochs():
+            if earlier >= epoch:
+                continue
+            events = list(self._state.read_events(earlier))
+            if events and not any(map(is_terminal, events)):
+                last = max(event.timestamp for event in events)
+                events.append(
+                    Event(
+                        "update_progress",
+                        "Update is FAILED: its process ended before it could say so.",
+                        last,
+                        "ERROR",
+                        details={"state": "FAILED"},
+                    )
+                )
+            self.publish(earlier, events)
+
+    def publish(self, epoch: int, events: Sequence[Event]) -> None:
+        """Commits an update's events, unless they are in the table, and forgets the files."""
+        if events:
+            self._commit(epoch, sorted(events, key=lambda event: event.timestamp))
+        self._state.delete_events(epoch)
+
+    def read(self, update: str | None = None) -> list[Event]:
+        """The events of an update, or of the newest one."""
+        if not self._table.exists():
+            return []
+        import pyarrow.parquet as pq
+
+        snapshot = self._table.snapshot()
+        rows: list[dict[str, Any]] = []
+        folder = self._store.url(self._table.place)
+        for file in snapshot.files:
+            rows.extend(pq.read_table(f"{folder}/{file.path}", partitioning=None).to_pylist())
+        if not rows:
+            return []
+        newest = max(rows, key=lambda row: row["sequence"]["control_plane_seq_no"])
+        wanted = update or newest["origin"]["update_id"]
+        rows = [row for row in rows if row["origin"]["update_id"] == wanted]
+        rows.sort(key=lambda row: row["sequence"]["data_plane_id"]["seq_no"])
+        return [_event(row) for row in rows]
+
+    def _application(self) -> str:
+        return f"lakeflow/events/{self._state.id}"
+
+    def _commit(self, epoch: int, events: Sequence[Event]) -> None:
+        if not self._table.exists():
+            self._create()
+        files: list[DataFile] = []
+
+        def decide(snapshot: Snapshot) -> Decision:
+            if (snapshot.transaction(self._application()) or 0) >= epoch:
+                return Decision(None, "its events are there")
+            if not files:
+                files.append(self._write(epoch, events))
+            return Decision(
+                Commit(
+                    "WRITE",
+                    adds=tuple(files),
+                    transactions={self._application(): epoch},
+                    info={"events": len(events), "epoch": epoch},
+                )
+            )
+
+        version, _ = self._table.commit(decide, self._clock.now())
+        if version % 100 == 99:
+            self._table.checkpoint()
+
+    def _create(self) -> None:
+        metadata = TableMetadata(
+            str(uuid.uuid4()),
+            SCHEMA,
+            (),
+            {OWNER: self._state.id, KIND: "event_log"},
+            int(self._clock.now().timestamp() * 1000),
+            f"Events of the pipeline {self._state.name}.",
+        )
+        self._table.create(Commit("CREATE TABLE", metadata=metadata), self._clock.now())
+
+    def _write(self, epoch: int, events: Sequence[Event]) -> DataFile:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        from lakeflow.tables.arrow import arrow_schema
+
+        update = next(
+            (e.details["update_id"] for e in events if e.event_type == "create_update"), None
+        )
+        rows = [self._row(number, event, epoch, update) for number, event in enumerate(events, 1)]
+        name = f"part-{uuid.uuid4()}.parquet"
+        path = f"{self._table.place}/{name}"
+        target = self._store.url(path)
+        pq.write_table(pa.Table.from_pylist(rows, schema=arrow_schema(SCHEMA)), target)
+        self._store.make_durable([path])
+        return DataFile(
+            name,
+            self._store.size(path),
+            int(self._clock.now().timestamp() * 1000),
+            len(rows),
+            json.dumps({"numRecords": len(rows)}),
+        )
+
+    def _row(self, number: int, event: Event, epoch: int, update: str | None) -> dict[str, Any]:
+        location = event.location
+        error = event.error
+        return {
+            "id": event.id,
+            "sequence": {
+                "data_plane_id": {"instance": update, "seq_no": number},
+                "control_plane_seq_no": epoch,
+            },
+            "origin": {
+                "pipeline_id": self._state.id,
+                "pipeline_type": "WORKSPACE",
+                "pipeline_name": self._state.name,
+                "update_id": update,
+                "dataset_name": event.dataset,
+                "flow_name": event.flow,
+                "batch_id": event.batch,
+                "source_code_location": None
+                if location is None
+                else {"file": location.file, "line": location.line},
+            },
+            "timestamp": event.timestamp,
+            "message": event.message,
+            "level": event.level,
+            "maturity_level": "STABLE",
+            "error": None if error is None else {"exceptions": [dict(error)], "fatal": True},
+            "details": json.dumps({event.event_type: dict(event.details)}),
+            "event_type": event.event_type,
+        }
+
+
+def is_terminal(event: Event) -> bool:
+    """Whether an event ends its update."""
+    return (
+        event.event_type == "update_progress"
+        and event.details.get("state") in TERMINAL_UPDATE_STATES
+    )
+
+
+def _event(row: dict[str, Any]) -> Event:
+    from lakeflow.core.location import Location
+
+    place = row["origin"]["source_code_location"]
+    error = row["error"]
+    return Event(
+        event_type=row["event_type"],
+        message=row["message"],
+        timestamp=row["timestamp"],
+        level=row["level"],
+        dataset=row["origin"]["dataset_name"],
+        flow=row["origin"]["flow_name"],
+        batch=row["origin"]["batch_id"],
+        location=None if place is None else Location(place["file"], place["line"]),
+        details=json.loads(row["details"])[row["event_type"]],
+        error=None if error is None else error["exceptions"][0],
+        id=row["id"],
+    )
