@@ -320,7 +320,7 @@ class _DdlReader:
 
     def number(self) -> int:
         token = self.take()
-        if not token.isdigit():
+        if not re.fullmatch("[0-9]{1,9}", token):
             raise self.error(f"{token!r} is not a number")
         return int(token)
 
