@@ -1,0 +1,167 @@
+"""The live table of flows on a terminal; the one module that loads rich."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from lakeflow.cli.lines import problem, result_lines
+from lakeflow.cli.progress import FINISHED_STATES, FlowProgress, UpdateProgress
+from lakeflow.cli.report import STOPPING
+from lakeflow.cli.session import UpdateResult
+from lakeflow.cli.text import count, duration, printable, rate
+from lakeflow.core.events import Event
+
+STYLES = {
+    "RUNNING": "cyan",
+    "STARTING": "cyan",
+    "PLANNING": "cyan",
+    "COMPLETED": "green",
+    "FAILED": "bold red",
+    "SKIPPED": "yellow",
+    "STOPPED": "yellow",
+}
+"""How states are coloured; others are dim."""
+
+LINES_AROUND = 5
+"""Lines of the screen that are not flows: head, rule, fold, foot and prompt."""
+
+BRIEF_BELOW = 80
+"""Columns of a screen below which rate and time are left out."""
+
+
+class LiveReport:
+    """Draws the table anew while the update goes on; warnings and errors scroll above it."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(highlight=False, soft_wrap=False)
+        self.progress = UpdateProgress()
+        self._ended = False
+        self._stopping = False
+        self._live = Live(
+            get_renderable=self._draw,
+            console=self.console,
+            refresh_per_second=8,
+            vertical_overflow="crop",
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._ended = True
+        self._live.vertical_overflow = "visible"
+        self._live.stop()
+
+    def event(self, event: Event) -> None:
+        """Takes in what happened."""
+        self.progress.apply(event)
+        if event.level in ("WARN", "ERROR"):
+            style = "yellow" if event.level == "WARN" else "bold red"
+            word = "warning" if event.level == "WARN" else "error"
+            self.console.print(Text.assemble((f"{word} ", style), problem(event)))
+
+    def stopping(self) -> None:
+        """Says below the table that the update is ending."""
+        self._stopping = True
+
+    def result(self, result: UpdateResult, seconds: float) -> None:
+        """Prints how the update ended, below the table."""
+        self.__exit__(None, None, None)
+        style = "green" if result.state == "COMPLETED" else "bold red"
+        for line in result_lines(result, seconds):
+            self.console.print(Text(line, style=style))
+
+    def _draw(self) -> RenderableType:
+        flows = self.progress.flows()
+        room = len(flows) if self._ended else max(1, self.console.height - LINES_AROUND)
+        now = datetime.now(UTC)
+        drawn = table(flows, now, room, brief=self.console.width < BRIEF_BELOW)
+        return Group(drawn, *([] if self._ended else [self._foot(now)]))
+
+    def _foot(self, now: datetime) -> Text:
+        started = self.progress.started
+        spent = "" if started is None else f", {duration((now - started).total_seconds())}"
+        if self._stopping:
+            return Text(STOPPING, style="bold yellow")
+        return Text(f"{self.progress.state}{spent}", style="dim")
+
+
+def table(
+    flows: Sequence[FlowProgress], now: datetime, room: int, *, brief: bool = False
+) -> RenderableType:
+    """The table of flows.
+
+    Args:
+        flows: All of them.
+        now: What time it is, for the rate of those at work.
+        room: Rows that fit; if there are more flows, finished ones and then those that wait
+            are folded into one line.
+        brief: Leaves out rate and time, for narrow screens.
+    """
+    shown = fold(flows, room)
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    drawn.add_column("Flow", overflow="ellipsis", no_wrap=True, min_width=8)
+    drawn.add_column("State", no_wrap=True, min_width=9)
+    drawn.add_column("Rows", justify="right", no_wrap=True, min_width=6)
+    if not brief:
+        drawn.add_column("Rate", justify="right", no_wrap=True, min_width=10)
+        drawn.add_column("Time", justify="right", no_wrap=True, min_width=5)
+    drawn.add_column("Expectations", overflow="ellipsis", no_wrap=True)
+    for flow in shown:
+        seconds = flow.seconds(now)
+        pace = [rate(flow.rows, seconds), duration(seconds) if flow.started else ""]
+        drawn.add_row(
+            Text(printable(flow.name)),
+            Text(flow.state, style=STYLES.get(flow.state, "dim")),
+            f"{flow.rows:,}",
+            *([] if brief else pace),
+            expectations(flow),
+        )
+    folded = len(flows) - len(shown)
+    if not folded:
+        return drawn
+    done = sum(flow.state in FINISHED_STATES for flow in flows)
+    return Group(drawn, Text(f"… {count(folded, 'more flow')}; {done:,} finished", style="dim"))
+
+
+def fold(flows: Sequence[FlowProgress], room: int) -> list[FlowProgress]:
+    """The flows that fit, in their order: those at work or in trouble before the others."""
+    if len(flows) <= room:
+        return list(flows)
+
+    def rank(index: int) -> int:
+        state = flows[index].state
+        return 2 if state in FINISHED_STATES else 1 if state == "QUEUED" else 0
+
+    chosen = sorted(range(len(flows)), key=rank)[:room]
+    return [flows[index] for index in sorted(chosen)]
+
+
+def expectations(flow: FlowProgress) -> Text:
+    """How the rules of a flow were met: those that failed, by name."""
+    failed = [counts for counts in flow.expectations.values() if counts.failed]
+    parts = [
+        Text(f"{printable(each.name)} failed {each.failed:,} of {each.passed + each.failed:,}")
+        for each in failed
+    ]
+    for part in parts:
+        part.stylize("yellow")
+    if held := len(flow.expectations) - len(failed):
+        parts.append(Text(f"{held} held", style="green"))
+    if flow.dropped:
+        parts.append(Text(f"{flow.dropped:,} dropped", style="yellow"))
+    return Text(", ").join(parts)

@@ -1,0 +1,116 @@
+"""The `lakeflow` command: finds the sub-command, runs it, turns errors into exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from lakeflow import __version__
+from lakeflow.cli.interrupt import INTERRUPTED
+from lakeflow.cli.options import Invocation, common_options
+from lakeflow.cli.session import OpenSession, open_session
+from lakeflow.core.errors import LakeflowError
+from lakeflow.core.names import nearest
+
+COMMANDS = "run show query events detach".split()
+"""Sub-commands, each in the module of this package that has its name."""
+
+UNEXPECTED = 70
+"""Exit code of an error in Lakeflow itself, as in BSD's sysexits."""
+
+
+class _Commands(click.Group):
+    """Loads a sub-command when it is named."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return COMMANDS
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
+        if name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"lakeflow.cli.{name}").command
+        return command
+
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = arguments[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            hint = nearest(name, COMMANDS) or f"Commands are {', '.join(COMMANDS)}."
+            raise click.UsageError(f"No such command {name!r}. {hint}", context)
+        return super().resolve_command(context, arguments)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+@common_options
+def group(invocation: Invocation) -> None:
+    """Runs declarative pipelines over Delta tables, and shows what they made."""
+
+
+def main(
+    arguments: Sequence[str] | None = None, *, open_session: OpenSession = open_session
+) -> None:
+    """Runs the command line and ends the program.
+
+    Args:
+        arguments: Words after `lakeflow`; those of this process if omitted.
+        open_session: Makes the session.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A value that the terminal's encoding cannot show must not end the program.
+            stream.reconfigure(errors="backslashreplace")
+    sys.exit(run_command(sys.argv[1:] if arguments is None else arguments, open_session))
+
+
+def run_command(arguments: Sequence[str], open_session: OpenSession) -> int:
+    """Runs the command line and returns its exit code."""
+    invocation = Invocation(open_session)
+    try:
+        code = group.main(
+            list(arguments), prog_name="lakeflow", standalone_mode=False, obj=invocation
+        )
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show(sys.stdout)
+        return 0
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted before anything was started.", err=True)
+        return INTERRUPTED
+    except LakeflowError as error:
+        return _explain(error, invocation)
+    except Exception as error:
+        return _apologise(error, invocation)
+    return int(code or 0)
+
+
+def _explain(error: LakeflowError, invocation: Invocation) -> int:
+    from lakeflow.cli.lines import error_json
+    from lakeflow.cli.report import json_line
+
+    if invocation.debug:
+        traceback.print_exception(error)
+    if invocation.as_json:
+        click.echo(json_line(error_json(error)))
+    click.echo(str(error), err=True)
+    return error.exit_code
+
+
+def _apologise(error: Exception, invocation: Invocation) -> int:
+    if invocation.debug:
+        traceback.print_exception(error)
+    click.echo(
+        f"Unexpected error in Lakeflow {__version__}: {type(error).__name__}: {error}\n"
+        "  This is a fault of Lakeflow, not of your pipeline. Please report it as an issue,\n"
+        "  with what the same command prints when --debug is added.",
+        err=True,
+    )
+    return UNEXPECTED

@@ -1,0 +1,58 @@
+"""`lakeflow query`: a SELECT over the tables."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from lakeflow.cli.options import Invocation, common_options
+from lakeflow.cli.session import Batches
+from lakeflow.core.errors import UnsupportedError
+
+
+@click.command("query")
+@click.argument("sql")
+@common_options
+def command(invocation: Invocation, sql: str) -> int:
+    """Run Spark SQL over the tables, read-only.
+
+    SQL may be - to read the statement from the standard input.
+    """
+    from lakeflow.cli.report import is_terminal, json_line
+    from lakeflow.cli.text import count, duration, grid, json_value
+
+    started = time.monotonic()
+    text = sys.stdin.read() if sql == "-" else sql
+    batches = invocation.session().query(text)
+    names = [str(name) for name in batches.schema.names]
+    if invocation.as_json:
+        _refuse_doubles(names)
+        for row in _rows(batches):
+            click.echo(json_line(dict(zip(names, map(json_value, row), strict=True))))
+        return 0
+    printed = 0
+    for line in grid(names, _rows(batches)):
+        click.echo(line)
+        printed += 1
+    if is_terminal(sys.stdout):
+        spent = duration(time.monotonic() - started)
+        click.echo(f"{count(printed - 2, 'row')}, {spent}", err=True)
+    return 0
+
+
+def _rows(batches: Batches) -> Iterator[tuple[Any, ...]]:
+    for batch in batches:
+        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+def _refuse_doubles(names: list[str]) -> None:
+    double = next((name for name in names if names.count(name) > 1), None)
+    if double is not None:
+        raise UnsupportedError(
+            f"Two columns are called {double!r}, and a JSON object has each name once.",
+            hint="Give one of them another name with AS.",
+        )

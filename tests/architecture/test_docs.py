@@ -1,0 +1,97 @@
+"""The documents name everything that a user can say, and their links lead somewhere."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from lakeflow.cli.interrupt import INTERRUPTED
+from lakeflow.cli.main import COMMANDS, UNEXPECTED, group
+from lakeflow.core.settings import Settings
+
+
+def link_targets(document: Path) -> list[str]:
+    """Files of the project that a document links to."""
+    found = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", document.read_text())
+    return [target for target in found if "://" not in target]
+
+
+def options_of(command: click.Command) -> Iterator[str]:
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            yield from parameter.opts
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_option_is_in_the_docs(root, name):
+    text = (root / "docs/cli.md").read_text()
+    section = re.search(rf"^## lakeflow {name}$(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    assert section is not None, f"docs/cli.md has no section on lakeflow {name}"
+    common = set(options_of(group))
+    command = importlib.import_module(f"lakeflow.cli.{name}").command
+    missing = [
+        option
+        for option in options_of(command)
+        if option not in common and f"`{option}" not in section[1]
+    ]
+    assert missing == []
+
+
+def test_every_common_option_and_exit_code_is_in_the_docs(root):
+    text = (root / "docs/cli.md").read_text()
+    assert [option for option in options_of(group) if f"`{option}" not in text] == []
+    for code in (0, 1, 2, UNEXPECTED, INTERRUPTED):
+        assert re.search(rf"^\| {code} +\|", text, re.MULTILINE), f"exit code {code} is missing"
+
+
+def test_no_section_of_the_docs_is_about_a_command_that_does_not_exist(root):
+    text = (root / "docs/cli.md").read_text()
+    assert set(re.findall(r"^## lakeflow (\w+)$", text, re.MULTILINE)) == set(COMMANDS)
+
+
+def test_every_setting_is_in_the_docs_with_its_default(root):
+    text = (root / "docs/settings.md").read_text()
+    rows = dict(re.findall(r"^\| `LAKEFLOW_(\w+)` +\| (.*?) +\|", text, re.MULTILINE))
+    fields = {field.name.upper(): field for field in dataclasses.fields(Settings)}
+    assert set(rows) == set(fields)
+    for name, field in fields.items():
+        if field.default:  # zero is a setting's way to say "ask the machine"
+            default = field.default
+            text = f"{default:g}" if isinstance(default, float) else str(default)
+            assert f"`{text}`" in rows[name], name
+
+
+def test_links_between_documents_lead_somewhere(root, files):
+    dead = []
+    for path in files:
+        if path.suffix != ".md":
+            continue
+        dead += [
+            f"{path}: {target}"
+            for target in link_targets(root / path)
+            if not (root / path.parent / target).exists()
+        ]
+    assert dead == []
+
+
+def test_every_document_is_reached_from_the_readme(root, files):
+    reached: set[Path] = set()
+    waiting = [Path("README.md")]
+    while waiting:
+        path = waiting.pop()
+        if path in reached or not (root / path).is_file():
+            continue
+        reached.add(path)
+        waiting += [
+            (root / path.parent / target).resolve().relative_to(root)
+            for target in link_targets(root / path)
+            if target.endswith(".md")
+        ]
+    documents = {path for path in files if path.suffix == ".md" and path.parts[0] == "docs"}
+    assert documents - reached == set()
