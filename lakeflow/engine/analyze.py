@@ -1,0 +1,395 @@
+"""From declared flows to typed ones: every read is found, every query lowered."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lakeflow.core.errors import DefinitionError, DefinitionErrors, LakeflowError
+from lakeflow.core.location import Location
+from lakeflow.core.names import TableName, nearest
+from lakeflow.core.schema import Field, Schema
+from lakeflow.dialect.query import Lowered, Query, Reference, lower, lower_predicate, parse_query
+from lakeflow.engine.checks import Check, quarantine_schema
+from lakeflow.engine.fit import widens
+from lakeflow.engine.inputs import source_key
+from lakeflow.engine.resolve import Leaf, ResolvedFlow, ResolvedQuery, SourceRead, TableRead
+from lakeflow.pipelines.elements import (
+    QUARANTINE_SUFFIX,
+    Dataset,
+    Flow,
+    NativeQuery,
+    SqlQuery,
+)
+from lakeflow.pipelines.graph import Graph, Read
+
+if TYPE_CHECKING:
+    from lakeflow.engine.native import NativeAnalysis
+
+SourceSchema = Callable[[Flow, "SourceRead"], "SourceRead"]
+"""Completes a source's read with its columns: declared, stored or inferred."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What an analysis needs to know beyond the definitions.
+
+    Args:
+        table_schema: Columns of a table of the lakehouse; None if there is none.
+        source: Completes a source's read with its columns.
+        connector_options: Names the options of a connector that were given by position.
+        native: Analyses native functions.
+        rebuilt: Tables that are refreshed in full, whose present columns do not count.
+        time_zone: The session's.
+    """
+
+    table_schema: Callable[[TableName], Schema | None]
+    source: SourceSchema
+    connector_options: Callable[[str, Reference], Mapping[str, str]]
+    native: NativeAnalysis
+    rebuilt: frozenset[TableName] = frozenset()
+    time_zone: str = "UTC"
+
+
+def reads_of(flow: Flow, native: NativeAnalysis) -> Sequence[Read]:
+    """What a flow reads, for the graph: names with STREAM or not, and where.
+
+    Raises:
+        DefinitionError: Its query cannot be parsed.
+    """
+    query = native.as_sql(flow.query)
+    if isinstance(query, NativeQuery):
+        return [
+            Read(tuple(name.split(".")), streaming, query.location)
+            for name, streaming in native.names(query)
+        ]
+    return list(_sql_reads(query))
+
+
+def _sql_reads(query: SqlQuery) -> Iterable[Read]:
+    for reference in _parsed(query).references:
+        if reference.function is not None:
+            yield Read((), reference.streaming, reference.location)
+            continue
+        inner = _input(query, reference)
+        if isinstance(inner, SqlQuery):
+            yield from _sql_reads(inner)
+        else:
+            yield Read(inner or reference.name, reference.streaming, reference.location)
+
+
+def _input(query: SqlQuery, reference: Reference) -> SqlQuery | tuple[str, ...] | None:
+    """What a name stands for if it is one of `sql(text, name=...)`."""
+    found = query.inputs.get(reference.name[0]) if len(reference.name) == 1 else None
+    return tuple(found.split(".")) if isinstance(found, str) else found
+
+
+def _parsed(query: SqlQuery) -> Query:
+    return parse_query(query.text, query.location)
+
+
+@dataclass
+class Analysis:
+    """Types the flows of a graph, upstream first.
+
+    Args:
+        graph: What was declared.
+        surroundings: What else is known.
+    """
+
+    graph: Graph
+    surroundings: Surroundings
+    schemas: dict[TableName, Schema] = field(default_factory=dict)
+    _views: dict[TableName, ResolvedQuery] = field(default_factory=dict)
+
+    def run(self) -> tuple[ResolvedFlow, ...]:
+        """All flows into tables, in the graph's order.
+
+        Raises:
+            DefinitionErrors: Every error of every flow whose inputs could be typed.
+        """
+        resolved: list[ResolvedFlow] = []
+        errors: list[LakeflowError] = []
+        failed: set[TableName] = set()
+        for flow in self.graph.flows:
+            dataset = self.graph.dataset(flow.target)
+            if any(name in failed for name in self.graph.upstream(flow.target)):
+                failed.add(flow.target)
+                continue
+            try:
+                query = self._resolve(flow, dataset)
+                if dataset.kind == "temporary_view":
+                    self._views[dataset.name] = query
+                    continue
+                kind = self.graph.kind(dataset.name)
+                self._check(query, kind)
+                self._add_columns(query, kind)
+                resolved.append(ResolvedFlow(query, kind, definition_of(query)))
+            except DefinitionErrors as found:
+                errors.extend(found.errors)
+                failed.add(flow.target)
+            except LakeflowError as error:
+                errors.append(error)
+                failed.add(flow.target)
+        if errors:
+            raise DefinitionErrors(errors)
+        return tuple(self._with_checks(flow) for flow in resolved)
+
+    def _resolve(self, flow: Flow, dataset: Dataset) -> ResolvedQuery:
+        query = self.surroundings.native.as_sql(flow.query)
+        if isinstance(query, NativeQuery):
+            return self._resolve_native(flow, dataset, query)
+        return self._resolve_sql(flow, dataset, query)
+
+    def _resolve_sql(self, flow: Flow, dataset: Dataset, query: SqlQuery) -> ResolvedQuery:
+        parsed = _parsed(query)
+        inputs: dict[str, Leaf | ResolvedQuery] = {}
+        for reference in parsed.references:
+            inner = _input(query, reference)
+            if isinstance(inner, SqlQuery):
+                inputs[reference.key] = self._resolve_sql(flow, dataset, inner)
+            elif reference.function is not None:
+                inputs[reference.key] = self._source(flow, reference)
+            else:
+                inputs[reference.key] = self._table(
+                    flow, inner or reference.name, reference.streaming, reference.location
+                )
+        inputs = _told_apart(inputs)
+        lowered = self._lower(query, parsed, inputs)
+        for key in lowered.reads_metadata:
+            found = inputs[key]
+            if isinstance(found, SourceRead):
+                inputs[key] = replace(found, metadata=True)
+        checks = () if dataset.kind != "temporary_view" else self._checks(dataset, lowered.schema)
+        return ResolvedQuery(dataset, flow, inputs, lowered, lowered.schema, checks)
+
+    def _lower(
+        self, query: SqlQuery, parsed: Query, inputs: Mapping[str, Leaf | ResolvedQuery]
+    ) -> Lowered:
+        schemas = {key: found.schema for key, found in inputs.items()}
+        if query.dialect == "duckdb":
+            return self.surroundings.native.lower_duckdb(query, schemas)
+        hidden = {
+            key: METADATA
+            for key, found in inputs.items()
+            if isinstance(found, SourceRead) and found.connector == "files"
+        }
+        return lower(parsed, schemas, hidden=hidden, time_zone=self.surroundings.time_zone)
+
+    def _resolve_native(self, flow: Flow, dataset: Dataset, query: NativeQuery) -> ResolvedQuery:
+        inputs: dict[str, Leaf | ResolvedQuery] = {}
+        for name, streaming in self.surroundings.native.names(query):
+            streams = self.graph.reads_as_stream(flow, name) if streaming is None else streaming
+            inputs[name] = self._table(flow, tuple(name.split(".")), streams, query.location)
+        schema = self.surroundings.native.schema(
+            query, {name: found.schema for name, found in inputs.items()}
+        )
+        checks = () if dataset.kind != "temporary_view" else self._checks(dataset, schema)
+        return ResolvedQuery(dataset, flow, inputs, None, schema, checks)
+
+    def _table(
+        self, flow: Flow, parts: tuple[str, ...], streaming: bool, location: Location
+    ) -> Leaf | ResolvedQuery:
+        name = self.graph.complete(flow, parts)
+        view = self._views.get(name)
+        if view is not None:
+            return view
+        schema = self.schemas.get(name) or self.surroundings.table_schema(name)
+        if schema is None:
+            known = [str(found.short) for found in self.graph.datasets]
+            raise DefinitionError(
+                f"There is no table or view {'.'.join(parts)}.",
+                condition="TABLE_OR_VIEW_NOT_FOUND",
+                location=location,
+                hint=nearest(name.short, known) or None,
+            )
+        mode = "stream" if streaming else "table"
+        return TableRead(f"{mode}:{name}", name, streaming, schema, location)
+
+    def _source(self, flow: Flow, reference: Reference) -> SourceRead:
+        assert reference.function is not None
+        connector = CONNECTORS.get(reference.function, reference.function.removeprefix("read_"))
+        options = self.surroundings.connector_options(connector, reference)
+        read = SourceRead(
+            id=source_key(connector, options) + ("" if reference.streaming else ":whole"),
+            connector=connector,
+            options=options,
+            streaming=reference.streaming,
+            schema=Schema(()),
+            metadata=False,
+            rescued=None,
+            location=reference.location,
+        )
+        return self.surroundings.source(flow, read)
+
+    def _check(self, query: ResolvedQuery, kind: str) -> None:
+        """Refuses queries that cannot run batch by batch, and declared columns that do not fit."""
+        location = query.flow.location
+        if kind == "streaming_table":
+            reasons = [reason for found in _all_queries(query) for reason in _stateful(found)]
+            if reasons:
+                raise DefinitionError(
+                    f"Flow {query.flow.name} cannot append batch by batch: {', '.join(reasons)} "
+                    "over a stream needs rows of earlier batches.",
+                    condition="STREAMING_OUTPUT_MODE.UNSUPPORTED_OPERATION",
+                    location=location,
+                    hint="Make it a materialized view.",
+                )
+        declared = query.dataset.schema
+        if declared is not None:
+            _check_declared(query, declared)
+        for column in (*query.dataset.partition_columns, *query.dataset.cluster_columns):
+            if query.schema.find(column) is None:
+                raise DefinitionError(
+                    f"{query.dataset.name.short} has no column {column} to be partitioned by.",
+                    condition="UNRESOLVED_COLUMN.WITH_SUGGESTION",
+                    location=location,
+                    hint=nearest(column, query.schema.names) or None,
+                )
+
+    def _add_columns(self, query: ResolvedQuery, kind: str) -> None:
+        """The columns that readers of the dataset will see."""
+        name = query.dataset.name
+        schema = self.schemas.get(name)
+        if schema is None and kind == "streaming_table" and name not in self.surroundings.rebuilt:
+            schema = self.surroundings.table_schema(name)
+        rows = query.schema.nullable()
+        known = schema or Schema(())
+        fields = list(known.fields)
+        for found in rows.fields:
+            before = known.find(found.name)
+            if before is None:
+                fields.append(found)
+            elif not widens(found.type, before.type):
+                raise DefinitionError(
+                    f"Column {found.name} of {name.short} is {before.type}; flow "
+                    f"{query.flow.name} gives {found.type}.",
+                    condition="CANNOT_MERGE_INCOMPATIBLE_DATA_TYPE",
+                    location=query.flow.location,
+                    hint="Cast it in the query, or rebuild the table with --full-refresh "
+                    f"{name.short}.",
+                )
+        self.schemas[name] = Schema(tuple(fields))
+        if query.dataset.has_quarantine:
+            beside = quarantine_schema(self.schemas[name])
+            self.schemas[name.companion(QUARANTINE_SUFFIX)] = beside
+
+    def _with_checks(self, flow: ResolvedFlow) -> ResolvedFlow:
+        checks = self._checks(flow.query.dataset, flow.query.schema)
+        return replace(flow, query=replace(flow.query, checks=checks))
+
+    def _checks(self, dataset: Dataset, schema: Schema) -> tuple[Check, ...]:
+        errors: list[LakeflowError] = []
+        checks: list[Check] = []
+        for expectation in dataset.expectations:
+            try:
+                sql = lower_predicate(
+                    expectation.condition,
+                    schema,
+                    expectation.location,
+                    time_zone=self.surroundings.time_zone,
+                )
+                checks.append(Check(expectation, sql))
+            except LakeflowError as error:
+                errors.append(error)
+        if errors:
+            raise DefinitionErrors(errors)
+        return tuple(checks)
+
+
+CONNECTORS = {"read_files": "files", "cloud_files": "files"}
+"""Table functions whose name does not tell their connector."""
+
+
+def _metadata_type() -> Field:
+    columns = Schema.from_ddl(
+        "_metadata STRUCT<file_path: STRING, file_name: STRING, file_size: BIGINT, "
+        "file_modification_time: TIMESTAMP, file_block_start: BIGINT, file_block_length: BIGINT>"
+    )
+    return columns.fields[0]
+
+
+METADATA = _metadata_type().type
+
+
+def definition_of(query: ResolvedQuery) -> str:
+    """Hash of everything that determines a flow's rows, apart from its inputs."""
+    digest = hashlib.sha256()
+    for found in _all_queries(query):
+        declared = found.flow.query
+        if isinstance(declared, NativeQuery):
+            digest.update(_source_of(declared).encode())
+        if found.lowered is not None:
+            digest.update(found.lowered.sql.encode())
+        digest.update(str(found.schema).encode())
+        for expectation in found.dataset.expectations:
+            digest.update(
+                repr((expectation.name, expectation.condition, expectation.violation)).encode()
+            )
+        for key, leaf in sorted(found.inputs.items(), key=lambda pair: pair[0]):
+            if not isinstance(leaf, ResolvedQuery):
+                digest.update(f"{key}={leaf.id}".encode())
+            if isinstance(leaf, SourceRead):
+                digest.update(repr(sorted(leaf.options.items())).encode())
+    return digest.hexdigest()
+
+
+def _source_of(query: NativeQuery) -> str:
+    """The text of the file that a function is in: what it calls there counts too."""
+    file = inspect.getsourcefile(query.function)
+    text = Path(file).read_text(encoding="utf-8") if file else ""
+    return f"{query.function.__qualname__}\n{text}"
+
+
+def _all_queries(query: ResolvedQuery) -> Iterable[ResolvedQuery]:
+    for found in query.inputs.values():
+        if isinstance(found, ResolvedQuery):
+            yield from _all_queries(found)
+    yield query
+
+
+def _stateful(query: ResolvedQuery) -> tuple[str, ...]:
+    return () if query.lowered is None else query.lowered.stateful
+
+
+def _told_apart(
+    inputs: Mapping[str, Leaf | ResolvedQuery],
+) -> dict[str, Leaf | ResolvedQuery]:
+    """Two reads of one place with other options get ids of their own."""
+    seen: dict[str, SourceRead] = {}
+    found: dict[str, Leaf | ResolvedQuery] = {}
+    for key, leaf in inputs.items():
+        if isinstance(leaf, SourceRead):
+            before = seen.get(leaf.id)
+            if before is not None and before.options != leaf.options:
+                leaf = replace(leaf, id=f"{leaf.id}#{len(seen)}")  # noqa: PLW2901
+            seen[leaf.id] = leaf
+        found[key] = leaf
+    return found
+
+
+def _check_declared(query: ResolvedQuery, declared: Schema) -> None:
+    """The declared columns must be the query's, in any order, of types that hold its values."""
+    problems = [
+        f"{name} is declared and not in the query"
+        for name in declared.names
+        if query.schema.find(name) is None
+    ]
+    for found in query.schema.fields:
+        column = declared.find(found.name)
+        if column is None:
+            problems.append(f"{found.name} is in the query and not declared")
+        elif not widens(found.type, column.type):
+            problems.append(f"{found.name} is {found.type}, declared as {column.type}")
+    if problems:
+        raise DefinitionError(
+            f"The columns of {query.dataset.name.short} are not those of its query: "
+            f"{'; '.join(problems)}.",
+            condition="USER_SPECIFIED_AND_INFERRED_SCHEMA_NOT_COMPATIBLE",
+            location=query.flow.location,
+            hint="Change the declared columns or cast in the query.",
+        )

@@ -1,0 +1,94 @@
+"""Reading the tables of a lakehouse: `lakeflow show` and `lakeflow query`."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lakeflow.backends.duckdb import DuckDBBackend, translated
+from lakeflow.core.errors import UnsupportedError
+from lakeflow.core.location import Location
+from lakeflow.core.names import TableName
+from lakeflow.core.settings import Settings
+from lakeflow.dialect.query import lower, parse_query
+from lakeflow.dialect.setup import SETUP
+from lakeflow.dialect.types import identifier
+from lakeflow.engine.inputs import whole_table
+from lakeflow.tables.table import Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def first_rows(
+    settings: Settings, table: Table, limit: int
+) -> tuple[tuple[tuple[Any, ...], ...], int]:
+    """The first rows of a table, and how many it has."""
+    snapshot = table.snapshot()
+    relation = whole_table(table, snapshot.schema, snapshot.version)
+    with tempfile.TemporaryDirectory(prefix="lakeflow-") as folder:
+        backend = _backend(settings, Path(folder))
+        with closing(backend), closing(backend.session()) as session:
+            rows = session.rows(f"SELECT * FROM ({relation}) LIMIT {int(limit)}")
+            [(count,)] = session.rows(f"SELECT count(*) FROM ({relation})")
+    return tuple(rows), int(count)
+
+
+def answer(
+    settings: Settings, sql: str, existing: Callable[[TableName], Table]
+) -> pa.RecordBatchReader:
+    """Runs a SELECT over tables; what it returns is read while it is iterated.
+
+    Args:
+        settings: How to run.
+        sql: A query in Spark SQL.
+        existing: Finds a table, or raises.
+    """
+    import duckdb
+
+    location = Location("<query>", 1)
+    query = parse_query(sql, location)
+    relations: dict[str, str] = {}
+    schemas = {}
+    for reference in query.references:
+        if reference.function is not None or reference.streaming:
+            raise UnsupportedError(
+                "A query reads tables only; "
+                + ("STREAM is" if reference.streaming else f"{reference.function} is")
+                + " for pipelines.",
+                location=reference.location,
+            )
+        table = existing(TableName.parse(".".join(f"`{part}`" for part in reference.name)))
+        snapshot = table.snapshot()
+        schemas[reference.key] = snapshot.schema
+        relations[reference.key] = whole_table(table, snapshot.schema, snapshot.version)
+    lowered = lower(query, schemas, time_zone=settings.session_time_zone)
+    with_inputs = ", ".join(f"{identifier(key)} AS ({text})" for key, text in relations.items())
+    text = f"WITH {with_inputs} SELECT * FROM ({lowered.sql})" if relations else lowered.sql
+    backend = _backend(settings, Path(tempfile.gettempdir()))
+    session = backend.session()
+    session.connection.execute("SET preserve_insertion_order = true")
+    session.set_clock(_now())
+    try:
+        return session.connection.sql(text).to_arrow_reader()
+    except duckdb.Error as error:
+        raise translated(error, location) from error
+
+
+def _now() -> str:
+    from lakeflow.core.clock import SystemClock
+
+    return SystemClock().now().isoformat()
+
+
+def _backend(settings: Settings, temporary: Path) -> DuckDBBackend:
+    return DuckDBBackend(
+        memory_limit=settings.effective_memory_limit() * 4 // 5,
+        threads=settings.effective_threads(),
+        time_zone=settings.session_time_zone,
+        temporary=temporary,
+        setup=SETUP,
+    )

@@ -1,0 +1,261 @@
+"""A pipeline loaded and analysed, ready to be planned or run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from lakeflow.backends.duckdb import DuckDBBackend
+from lakeflow.catalog.places import place_of
+from lakeflow.core.clock import Clock
+from lakeflow.core.events import Event
+from lakeflow.core.names import TableName
+from lakeflow.core.schema import Schema
+from lakeflow.core.settings import Settings
+from lakeflow.dialect.setup import SETUP
+from lakeflow.engine.analyze import Analysis, Surroundings, reads_of
+from lakeflow.engine.batch import BatchWriter
+from lakeflow.engine.lease import Lease
+from lakeflow.engine.native import Natives
+from lakeflow.engine.resolve import ResolvedFlow, SourceRead
+from lakeflow.engine.run import Run
+from lakeflow.engine.sources import Sources
+from lakeflow.engine.state import PipelineState, RefreshRequest
+from lakeflow.engine.targets import Targets
+from lakeflow.engine.update import FlowResult, Update
+from lakeflow.pipelines import graph as graphs
+from lakeflow.pipelines.load import load
+from lakeflow.pipelines.spec import Project, find_project
+from lakeflow.tables.store import LocalStore
+from lakeflow.tables.table import Table
+
+FullRefresh = Sequence[str] | Literal["all"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """What the user named on the command line.
+
+    Args:
+        name: The pipeline's name, by which the lakehouse knows it.
+        project: Its files and settings.
+    """
+
+    name: str
+    project: Project
+
+    @classmethod
+    def at(cls, path: Path) -> Pipeline:
+        """Finds the pipeline of a definition file, a folder or a project file."""
+        project = find_project(path)
+        return cls(project.name, project)
+
+
+@dataclass
+class PreparedPipeline:
+    """A pipeline whose flows are typed.
+
+    Args:
+        pipeline: Where it comes from.
+        settings: How to run.
+        store: The lakehouse.
+        state: What it remembers of the pipeline.
+        clock: What time it is.
+        scratch: Folder for what does not outlive the update.
+        backend: Runs queries.
+        graph: What was declared.
+        sources: Opens sources.
+        natives: Runs native functions.
+        flows: Typed, upstream first.
+    """
+
+    pipeline: Pipeline
+    settings: Settings
+    store: LocalStore
+    state: PipelineState
+    clock: Clock
+    scratch: Path
+    backend: DuckDBBackend
+    graph: graphs.Graph
+    sources: Sources
+    natives: Natives
+    flows: tuple[ResolvedFlow, ...] = ()
+    _run: Run | None = None
+    _tables: dict[str, Table] = field(default_factory=dict)
+
+    @classmethod
+    def load(
+        cls,
+        pipeline: Pipeline,
+        settings: Settings,
+        store: LocalStore,
+        state: PipelineState,
+        clock: Clock,
+        scratch: Path,
+        *,
+        dry: bool,
+    ) -> PreparedPipeline:
+        """Loads the user's files and builds their graph.
+
+        Args:
+            pipeline: Where it comes from.
+            settings: How to run.
+            store: The lakehouse.
+            state: What it remembers of the pipeline.
+            clock: What time it is.
+            scratch: Folder for what does not outlive the update.
+            dry: Whether nothing may be written.
+
+        Raises:
+            DefinitionErrors: Everything that is declared wrongly.
+        """
+        project = pipeline.project
+        backend = DuckDBBackend(
+            memory_limit=settings.effective_memory_limit() * 4 // 5,
+            threads=settings.effective_threads(),
+            time_zone=settings.session_time_zone,
+            temporary=scratch / "duckdb",
+            setup=SETUP,
+        )
+        natives = Natives(backend, scratch, settings.effective_memory_limit())
+        definitions = load(project.files, project.names, project)
+        tables: dict[str, Table] = {}
+
+        def table_of(name: TableName) -> Table:
+            place = place_of(name)
+            return tables.setdefault(place, Table(store, place))
+
+        graph = graphs.build(
+            definitions,
+            reads=lambda flow: reads_of(flow, natives),
+            exists=lambda name: table_of(name).exists(),
+        )
+        sources = Sources(
+            project.folder, store, state, backend, clock, settings.session_time_zone, dry=dry
+        )
+        return cls(
+            pipeline,
+            settings,
+            store,
+            state,
+            clock,
+            scratch,
+            backend,
+            graph,
+            sources,
+            natives,
+            _tables=tables,
+        )
+
+    def analyse(self, rebuilt: frozenset[TableName]) -> tuple[ResolvedFlow, ...]:
+        """Types every flow.
+
+        Args:
+            rebuilt: Tables that are refreshed in full.
+
+        Raises:
+            DefinitionErrors: Everything that is declared wrongly.
+        """
+        surroundings = Surroundings(
+            table_schema=self._table_schema,
+            source=lambda flow, read: self.sources.with_schema(
+                flow, read, rebuilt=flow.target in rebuilt
+            ),
+            connector_options=self.sources.options,
+            native=self.natives,
+            rebuilt=rebuilt,
+            time_zone=self.settings.session_time_zone,
+        )
+        self.flows = Analysis(self.graph, surroundings).run()
+        return self.flows
+
+    def execute(
+        self,
+        update: str,
+        lease: Lease,
+        targets: Targets,
+        emit: Callable[[Event], None],
+        full_refresh: FullRefresh,
+    ) -> tuple[FlowResult, ...]:
+        """Runs an update; see `lakeflow.engine.update`."""
+        request = self._request(full_refresh, lease.epoch)
+        rebuilt = frozenset(TableName.parse(name) for name in request.tables) if request else None
+        self.sources.rebuilding = None if request is None else request.id
+        flows = self.analyse(rebuilt or frozenset())
+        writer = BatchWriter(self.store, self.state.id, lease, self.clock)
+        run = Run(
+            update=update,
+            epoch=lease.epoch,
+            store=self.store,
+            state=self.state,
+            writer=writer,
+            targets=targets,
+            backend=self.backend,
+            natives=self.natives,
+            clock=self.clock,
+            scratch=self.scratch,
+            emit=lambda _: None,
+            open_stream=self.sources.open_stream,
+            read_source=self.sources.read_whole,
+            table_of=lambda name: targets.table(place_of(name)),
+            own=frozenset(self.graph.written),
+        )
+        self._run = run
+        self.sources.run = run
+        running = Update(
+            run,
+            flows,
+            self.graph.upstream_of_all(),
+            request,
+            lambda: self.analyse(rebuilt or frozenset()),
+            self.settings.max_concurrent_flows,
+        )
+        run.emit = emit
+        self._attach(flows, targets, run)
+        return running.execute()
+
+    def stop(self) -> None:
+        """Ends the running update cleanly."""
+        if self._run is not None:
+            self._run.stopped.set()
+        self.backend.cancel()
+
+    def close(self) -> None:
+        """Lets go of the query engine."""
+        self.backend.close()
+
+    def selected(self, full_refresh: FullRefresh) -> tuple[TableName, ...]:
+        """The tables that a full refresh names.
+
+        Raises:
+            DefinitionError: A name is not that of a table of the pipeline.
+        """
+        return self.graph.select(full_refresh)
+
+    def _request(self, full_refresh: FullRefresh, epoch: int) -> RefreshRequest | None:
+        """The full refresh to finish: one that a crash left, with the tables named now."""
+        open_request = self.state.refresh_request()
+        wanted = [str(name) for name in self.selected(full_refresh)]
+        if open_request is not None:
+            present = {str(name) for name in self.graph.written}
+            missing = [name for name in wanted if name not in open_request.tables]
+            if not missing:
+                kept = tuple(name for name in open_request.tables if name in present)
+                return RefreshRequest(open_request.id, kept)
+            self.state.finish_refresh(open_request)
+            wanted = sorted(({*wanted, *open_request.tables}) & present)
+        return self.state.request_refresh(wanted, epoch) if wanted else None
+
+    def _attach(self, flows: Sequence[ResolvedFlow], targets: Targets, run: Run) -> None:
+        """Attaches every flow to its sources before any of them reads."""
+        for flow in flows:
+            for leaf in flow.streams():
+                if isinstance(leaf, SourceRead):
+                    entry = self.state.flow(flow.name, flow.query.dataset.name)
+                    self.state.attach(self.sources.shared(leaf, entry.id), entry.id)
+
+    def _table_schema(self, name: TableName) -> Schema | None:
+        table = self._tables.setdefault(place_of(name), Table(self.store, place_of(name)))
+        return table.snapshot().schema if table.exists() else None

@@ -1,0 +1,345 @@
+"""A lakehouse opened: runs pipelines and answers questions about their tables."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from lakeflow.catalog.places import place_of
+from lakeflow.core.clock import Clock, SystemClock
+from lakeflow.core.errors import ConfigurationError, DefinitionError, Interrupted, LakeflowError
+from lakeflow.core.events import Event
+from lakeflow.core.names import TableName, nearest
+from lakeflow.core.schema import Schema
+from lakeflow.core.settings import Settings
+from lakeflow.engine.eventlog import EventLog, batch_event, event_log_name
+from lakeflow.engine.lease import ExpiringLease, Lease, LockLease
+from lakeflow.engine.pipeline import Pipeline, PreparedPipeline
+from lakeflow.engine.plan import Plan, plan_of
+from lakeflow.engine.recovery import recover
+from lakeflow.engine.state import PipelineState, pipelines
+from lakeflow.engine.targets import KIND, Targets
+from lakeflow.engine.update import ExpectationCount, FlowResult, UpdateResult, new_update_id
+from lakeflow.tables.store import LocalStore
+from lakeflow.tables.table import Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Listener = Callable[[Event], None]
+FullRefresh = Sequence[str] | Literal["all"]
+
+
+@dataclass(frozen=True, slots=True)
+class TableDescription:
+    """What `show` tells of a table.
+
+    Args:
+        name: Its short name.
+        kind: What wrote it, such as `streaming_table`; `table` for one of nobody here.
+        version: The newest one.
+        schema: Its columns.
+        comment: What it is for.
+        rows: Some of its rows.
+        row_count: All of them, counted.
+        expectations: Of the last update that has counted any.
+    """
+
+    name: str
+    kind: str
+    version: int
+    schema: Schema
+    comment: str | None
+    rows: tuple[tuple[Any, ...], ...]
+    row_count: int
+    expectations: tuple[ExpectationCount, ...]
+
+
+@dataclass
+class Session:
+    """The door to everything: used by the command line and by programs.
+
+    Args:
+        settings: Which lakehouse, and how to run.
+        clock: What time it is.
+        listeners: Called with every event of an update.
+
+    Example:
+        >>> from lakeflow.core.settings import Settings
+        >>> Session(Settings.load({})).settings.session_time_zone
+        'UTC'
+    """
+
+    settings: Settings
+    clock: Clock = field(default_factory=SystemClock)
+    listeners: Sequence[Listener] = ()
+    _running: PreparedPipeline | None = None
+    _stop_asked: bool = False
+
+    def __post_init__(self) -> None:
+        self.store = LocalStore(self.settings.lakehouse)
+
+    def run(self, path: Path, *, full_refresh: FullRefresh = ()) -> UpdateResult:
+        """Runs one update of a pipeline.
+
+        Args:
+            path: A definition file, a folder of them, or a project file.
+            full_refresh: Tables to rebuild, or `all`.
+
+        Returns:
+            How each flow ended.
+
+        Raises:
+            DefinitionErrors: Everything that is declared wrongly; nothing was run.
+            LeaseHeld: Another update of the pipeline is running.
+        """
+        pipeline = Pipeline.at(path)
+        state = PipelineState(self.store, pipeline.name)
+        lease = self._lease(state)
+        try:
+            with self._scratch() as scratch:
+                return self._update(pipeline, state, lease, scratch, full_refresh)
+        finally:
+            self._running = None
+            lease.release()
+
+    def plan(self, path: Path, *, full_refresh: FullRefresh = ()) -> Plan:
+        """What `run` would do; writes nothing.
+
+        Raises:
+            DefinitionErrors: Everything that is declared wrongly.
+        """
+        pipeline = Pipeline.at(path)
+        state = PipelineState(self.store, pipeline.name)
+        with self._scratch() as scratch:
+            prepared = self._prepare(pipeline, state, scratch, dry=True)
+            try:
+                return plan_of(prepared, full_refresh)
+            finally:
+                prepared.close()
+
+    def show(self, table: str, limit: int = 10) -> TableDescription:
+        """Describes a table.
+
+        Args:
+            table: Its name.
+            limit: Rows to show.
+
+        Raises:
+            DefinitionError: There is no such table.
+        """
+        from lakeflow.engine.ask import first_rows
+
+        name = TableName.parse(table)
+        found = self._existing(name)
+        snapshot = found.snapshot()
+        rows, count = first_rows(self.settings, found, limit)
+        return TableDescription(
+            name.short,
+            snapshot.metadata.configuration.get(KIND, "table"),
+            snapshot.version,
+            snapshot.schema,
+            snapshot.metadata.comment,
+            rows,
+            count,
+            self._expectations(name),
+        )
+
+    def query(self, sql: str) -> pa.RecordBatchReader:
+        """Runs a SELECT in Spark SQL over the tables of the lakehouse; changes nothing.
+
+        Raises:
+            DefinitionError: It is wrong, or names a table that is not there.
+        """
+        from lakeflow.engine.ask import answer
+
+        return answer(self.settings, sql, self._existing)
+
+    def events(self, update: str | None = None) -> list[Event]:
+        """The events of an update; of the last one of any pipeline if none is named."""
+        found: list[list[Event]] = []
+        for name in pipelines(self.store):
+            events = EventLog(self.store, PipelineState(self.store, name), self.clock).read(update)
+            if events:
+                found.append(events)
+        return max(found, key=lambda events: events[-1].timestamp, default=[])
+
+    def detach(self, flow: str) -> None:
+        """Lets a flow hold back no source any more.
+
+        Args:
+            flow: Its name.
+
+        Raises:
+            ConfigurationError: No flow of this name has run.
+        """
+        known: list[str] = []
+        for name in pipelines(self.store):
+            state = PipelineState(self.store, name)
+            for entry in state.flows():
+                known.append(entry.name)
+                if entry.name == flow:
+                    state.detach(entry.id)
+                    return
+        raise ConfigurationError(
+            f"No flow named {flow} has run in {self.settings.lakehouse}.",
+            hint=nearest(flow, known) or None,
+        )
+
+    def stop(self) -> None:
+        """Ends the running update cleanly: batches that are not prepared are given up."""
+        self._stop_asked = True
+        if self._running is not None:
+            self._running.stop()
+
+    def _lease(self, state: PipelineState) -> Lease:
+        if self.settings.lease == "expiring":
+            return ExpiringLease(self.store, state.folder, self.clock, self.settings.lease_seconds)
+        return LockLease(self.store, state.folder)
+
+    def _update(
+        self,
+        pipeline: Pipeline,
+        state: PipelineState,
+        lease: Lease,
+        scratch: Path,
+        full_refresh: FullRefresh,
+    ) -> UpdateResult:
+        update = new_update_id()
+        log = EventLog(self.store, state, self.clock)
+        targets = Targets(self.store, state, self.clock)
+        kept: list[Event] = []
+
+        def emit(event: Event) -> None:
+            kept.append(event)
+            for listener in self.listeners:
+                listener(event)
+
+        recover(self.store, state, targets, lease, self.clock, log)
+        created = Event(
+            "create_update",
+            f"Update {update} of {pipeline.name} was started.",
+            self.clock.now(),
+            details={"update_id": update, "pipeline": pipeline.name, "cause": "USER_ACTION"},
+        )
+        state.write_event(lease.epoch, "0-created", [created])
+        emit(created)
+        results: tuple[FlowResult, ...] = ()
+        outcome = "FAILED"
+        try:
+            prepared = self._prepare(pipeline, state, scratch, dry=False)
+            self._running = prepared
+            if self._stop_asked:
+                prepared.stop()
+            emit(_progress("RUNNING", self.clock))
+            results = prepared.execute(update, lease, targets, emit, full_refresh)
+            states = {result.state for result in results}
+            outcome = "FAILED" if states & {"FAILED", "SKIPPED"} else "COMPLETED"
+            if self._stop_asked and "STOPPED" in states:
+                outcome = "CANCELED"
+        except Interrupted:
+            outcome = "CANCELED"
+            raise
+        except LakeflowError as error:
+            emit(_progress("FAILED", self.clock, error))
+            raise
+        finally:
+            if not any(e.details.get("state") == outcome for e in kept):
+                emit(_progress(outcome, self.clock))
+            log.publish(lease.epoch, _once(kept))
+            if self._running is not None:
+                self._running.close()
+        return UpdateResult(update, outcome, results)
+
+    def _prepare(
+        self, pipeline: Pipeline, state: PipelineState, scratch: Path, *, dry: bool
+    ) -> PreparedPipeline:
+        return PreparedPipeline.load(
+            pipeline, self.settings, self.store, state, self.clock, scratch, dry=dry
+        )
+
+    def _existing(self, name: TableName) -> Table:
+        table = Table(self.store, place_of(name))
+        if not table.exists():
+            known = self._tables()
+            raise DefinitionError(
+                f"There is no table {name.short} in {self.settings.lakehouse}.",
+                condition="TABLE_OR_VIEW_NOT_FOUND",
+                hint=nearest(name.short, known) or f"Tables are: {', '.join(known) or 'none'}.",
+            )
+        return table
+
+    def _tables(self) -> list[str]:
+        """Short names of the tables that pipelines have written."""
+        names: list[str] = []
+        for pipeline in pipelines(self.store):
+            state = PipelineState(self.store, pipeline)
+            names.append(event_log_name(pipeline).short)
+            for entry in state.targets().values():
+                name = TableName.parse(entry.name)
+                names.append(name.short)
+                names.extend(name.companion(role).short for role in entry.companions)
+        return sorted(names)
+
+    def _expectations(self, name: TableName) -> tuple[ExpectationCount, ...]:
+        """Counts of the last update that wrote the table, from its commits."""
+        table = Table(self.store, place_of(name))
+        newest = table.snapshot().version
+        update: str | None = None
+        found: dict[str, list[int]] = {}
+        for version in range(newest, -1, -1):
+            try:
+                [(_, actions)] = table.commits(version, version)
+            except LakeflowError:
+                break
+            info = actions[0].get("commitInfo", {}).get("lakeflow", {})
+            if "expectations" not in info:
+                continue
+            if update is None:
+                update = info["update"]
+            if info["update"] != update:
+                break
+            for expectation, (passed, failed) in info["expectations"].items():
+                pair = found.setdefault(expectation, [0, 0])
+                pair[0] += passed
+                pair[1] += failed
+        return tuple(ExpectationCount(key, *pair) for key, pair in found.items())
+
+    @contextmanager
+    def _scratch(self) -> Iterator[Path]:
+        """A folder for what does not outlive the update."""
+        folder = Path(tempfile.mkdtemp(prefix="lakeflow-"))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _progress(state: str, clock: Clock, error: LakeflowError | None = None) -> Event:
+    return Event(
+        "update_progress",
+        f"Update is {state}." if error is None else f"Update is {state}: {error}",
+        clock.now(),
+        "ERROR" if state == "FAILED" else "INFO",
+        details={"state": state},
+        error=None
+        if error is None
+        else {
+            "class_name": type(error).__name__,
+            "message": str(error),
+            "condition": error.condition,
+        },
+    )
+
+
+def _once(events: Sequence[Event]) -> list[Event]:
+    """Each event once, however often it was told."""
+    return list({event.id: event for event in events}.values())
+
+
+__all__ = ["Session", "TableDescription", "batch_event"]

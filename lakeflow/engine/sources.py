@@ -1,0 +1,275 @@
+"""Sources of a pipeline: found by their connectors, opened over durable ledgers, and typed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lakeflow.backends.duckdb import DuckDBBackend, DuckDBSession
+from lakeflow.catalog.places import place_of
+from lakeflow.connect.discovery import find_connector
+from lakeflow.connect.ledger import Ledger
+from lakeflow.connect.memory import MemoryRecordStore
+from lakeflow.connect.source import ArrowScan, FileScan, Limit, Source, SourceContext
+from lakeflow.core.clock import Clock
+from lakeflow.core.errors import DefinitionError, SchemaChanged, SourceError
+from lakeflow.core.schema import STRING, Field, Schema
+from lakeflow.dialect.query import Reference
+from lakeflow.engine import files
+from lakeflow.engine.batch import FlowTarget, generation_of
+from lakeflow.engine.inputs import (
+    SourceStream,
+    StreamInput,
+    TableStream,
+    absolute_options,
+    registered,
+)
+from lakeflow.engine.records import RECORDS_FOLDER, Generation
+from lakeflow.engine.resolve import SourceRead, TableRead
+from lakeflow.engine.state import FolderRecords, PipelineState, StoredSchemas, file_name
+from lakeflow.pipelines.elements import Flow
+from lakeflow.tables.store import Store
+from lakeflow.tables.table import Table
+
+if TYPE_CHECKING:
+    from lakeflow.engine.run import Run
+
+
+@dataclass
+class Sources:
+    """Opens what flows read.
+
+    Args:
+        folder: The project's folder, from which relative paths are taken.
+        store: The lakehouse.
+        state: What it remembers of the pipeline.
+        backend: Reads files for inference.
+        clock: What time it is.
+        time_zone: The session's.
+        dry: Whether nothing may be written.
+    """
+
+    folder: Path
+    store: Store
+    state: PipelineState
+    backend: DuckDBBackend
+    clock: Clock
+    time_zone: str
+    dry: bool
+    rebuilding: str | None = None
+    run: Run | None = None
+    _inferred: dict[str, Schema] = field(default_factory=dict)
+
+    def options(self, connector: str, reference: Reference) -> Mapping[str, str]:
+        """The options of a read function, those given by position under their names.
+
+        Raises:
+            DefinitionError: There are more of them than the connector knows.
+        """
+        found = find_connector(connector, reference.location)
+        options: dict[str, str] = {}
+        positional = list(found.positional)
+        for name, value in reference.arguments:
+            if name is not None:
+                options[name] = value
+            elif positional:
+                options[positional.pop(0)] = value
+            else:
+                raise DefinitionError(
+                    f"{reference.function} takes {len(found.positional)} argument(s) by position: "
+                    f"{', '.join(found.positional)}.",
+                    condition="WRONG_NUM_ARGS",
+                    location=reference.location,
+                    hint="Give the others by name: name => value.",
+                )
+        return options
+
+    def with_schema(self, flow: Flow, read: SourceRead, *, rebuilt: bool) -> SourceRead:
+        """Completes a read with its columns: the source's own, stored, declared or inferred.
+
+        Args:
+            flow: The flow that reads.
+            read: What the user wrote.
+            rebuilt: Whether the flow's table is refreshed in full, so that a stored schema of its
+                present generation does not count.
+        """
+        with closing(self._open(read, MemoryRecordStore())) as source:
+            known = source.schema()
+            if known is not None:
+                return replace(read, schema=known)
+            options = files.read_options(read.options, location=read.location)
+            rescued = options.rescued_column
+            stored = None if rebuilt or not read.streaming else self._stored(flow, read)
+            text = None if stored is None else stored.newest()
+            if text is not None:
+                schema = Schema.from_delta(text)
+            else:
+                schema = self._infer(read, source)
+        if rescued is not None and schema.find(rescued) is None:
+            schema = Schema((*schema.fields, Field(rescued, STRING)))
+        return replace(read, schema=schema, rescued=rescued)
+
+    def open_stream(
+        self, leaf: TableRead | SourceRead, writing: FlowTarget, generation: Generation
+    ) -> StreamInput:
+        """Opens a streaming read of a flow into a generation of its target."""
+        assert self.run is not None
+        if isinstance(leaf, TableRead):
+            table = self.run.table_of(leaf.name)
+            pinned = None if leaf.name in self.run.own else self.run.pin(leaf.name).version
+            return TableStream(leaf, table, writing.flow, pinned)
+        folder = _folder(writing.main.place, writing.flow_id, generation, leaf)
+        source = self._open(leaf, FolderRecords(self.store, f"{folder}/ledger"))
+        schemas = StoredSchemas(self.store, f"{folder}/schemas")
+        if source.schema() is None and schemas.newest() is None:
+            schemas.add(_without(leaf).to_delta())
+        reader = _Files(self, schemas, leaf)
+        options = {name.lower(): value for name, value in leaf.options.items()}
+        return SourceStream(leaf, source, _limit(options), reader.relation, reader.verify)
+
+    def read_whole(self, read: SourceRead, session: DuckDBSession) -> str:
+        """The SELECT of everything that a source holds."""
+        with closing(self._open(read, MemoryRecordStore())) as source:
+            end = source.horizon()
+            if end is None:
+                raise SourceError("There is nothing to read.", location=read.location)
+            scan = source.read(None, source.latest(None, Limit(), end))
+            if isinstance(scan, ArrowScan):
+                return registered(session, read.id, scan)
+            return self.file_relation(scan, read, session)
+
+    def file_relation(self, scan: FileScan, read: SourceRead, session: DuckDBSession) -> str:
+        """The SELECT of a file scan in a read's schema."""
+        return files.relation(
+            session.connection,
+            scan,
+            _without(read),
+            metadata=read.metadata,
+            rescued_column=read.rescued,
+            time_zone=self.time_zone,
+            location=read.location,
+        )
+
+    def shared(self, read: SourceRead, flow_id: str) -> str:
+        """What attachments to a source are recorded under."""
+        with closing(self._open(read, MemoryRecordStore())) as source:
+            return source.group or f"{flow_id}:{read.id}"
+
+    def _open(self, read: SourceRead, records: Any) -> Source:
+        connector = find_connector(read.connector, read.location)
+        context = SourceContext(Ledger(records), self.clock, read.location)
+        return connector.source(absolute_options(read.options, self.folder), context)
+
+    def _infer(self, read: SourceRead, source: Source) -> Schema:
+        """The columns of the files that are there now."""
+        key = repr((read.id, sorted(read.options.items())))
+        if key not in self._inferred:
+            end = source.horizon()
+            if end is None:
+                raise SourceError(
+                    f"The columns of {read.options.get('path', read.id)} cannot be inferred: "
+                    "there is no file.",
+                    condition="CF_EMPTY_DIR_FOR_SCHEMA_INFERENCE",
+                    location=read.location,
+                    hint="Put a file there, or give the columns: schema => 'id BIGINT, ...'.",
+                )
+            scan = source.read(None, source.latest(None, Limit(max_files=1000), end))
+            assert isinstance(scan, FileScan)
+            with closing(self.backend.session()) as session:
+                self._inferred[key] = files.infer(session.connection, scan, location=read.location)
+        return self._inferred[key]
+
+    def _stored(self, flow: Flow, read: SourceRead) -> StoredSchemas | None:
+        """The schemas of a flow's source in the present generation of its table."""
+        place = place_of(flow.target)
+        table = Table(self.store, place)
+        if not table.exists():
+            return None
+        generation = generation_of(table.snapshot())
+        if generation is None:
+            return None
+        if self.run is not None:
+            generation = self.run.staging.get(str(flow.target), generation)
+        entry = self.state.flow(flow.name, flow.target)
+        folder = _folder(place, entry.id, generation, read)
+        return StoredSchemas(self.store, f"{folder}/schemas")
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """Reads the files of one streaming source, minding columns that its schema does not know."""
+
+    sources: Sources
+    schemas: StoredSchemas
+    read: SourceRead
+
+    def relation(self, scan: FileScan, read: SourceRead, session: DuckDBSession) -> str:
+        """The SELECT of a batch's files.
+
+        Raises:
+            SchemaChanged: The files have new columns; those are stored by now.
+        """
+        options = files.read_options(read.options, location=read.location)
+        known = _without(read)
+        if options.looks_for_new_columns:
+            new = files.new_columns(session.connection, scan, known, location=read.location)
+            if len(new):
+                seen = Schema((*known.fields, *new.fields))
+                wider = files.evolve(known, seen, options.evolution_mode, location=read.location)
+                if wider != known:
+                    self.schemas.add(wider.to_delta())
+                    raise SchemaChanged(
+                        f"{read.options.get('path', read.id)} has new columns: "
+                        f"{', '.join(new.names)}.",
+                        condition="UNKNOWN_FIELD_EXCEPTION.NEW_FIELDS_IN_FILE",
+                        location=read.location,
+                    )
+        return self.sources.file_relation(scan, read, session)
+
+    def verify(self, scan: FileScan, read: SourceRead) -> None:
+        """Raises if a file changed while it was read."""
+        files.verify_unchanged(scan, location=read.location)
+
+
+def _folder(place: str, flow_id: str, generation: Generation, read: SourceRead) -> str:
+    digest = hashlib.sha256(read.id.encode()).hexdigest()[:8]
+    name = f"{file_name(read.connector)}-{digest}"
+    return f"{place}/{RECORDS_FOLDER}/{flow_id}/{generation}/{name}"
+
+
+def _without(read: SourceRead) -> Schema:
+    """The read's columns without the one for values that do not fit."""
+    return Schema(tuple(f for f in read.schema.fields if f.name != read.rescued))
+
+
+def _limit(options: Mapping[str, str]) -> Limit:
+    found = {
+        name.removeprefix("cloudfiles."): value
+        for name, value in options.items()
+        if name.removeprefix("cloudfiles.").startswith("max")
+    }
+    return Limit(
+        max_files=_number(found.get("maxfilespertrigger")),
+        max_bytes=_size(found.get("maxbytespertrigger")),
+        max_rows=_number(found.get("maxrowspertrigger")),
+    )
+
+
+def _number(text: str | None) -> int | None:
+    return None if text is None else int(text)
+
+
+def _size(text: str | None) -> int | None:
+    from lakeflow.core.settings import read_bytes
+
+    return (
+        None
+        if text is None
+        else read_bytes(
+            text.removesuffix("b").removesuffix("B") + "B" if not text.isdigit() else text
+        )
+    )
