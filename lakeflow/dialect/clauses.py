@@ -39,6 +39,7 @@ _OLD_TEMPORARY = "The older spelling of CREATE TEMPORARY VIEW."
 _TARGET = "Declare the table, then CREATE FLOW name AS INSERT INTO table BY NAME SELECT ..."
 _SCHEDULE = "Updates are started by `lakeflow run` or by a job with a schedule or trigger."
 _KEY = "Declare an expectation; keys are not enforced by the Delta format."
+_COMMA = "An expectation stands after a ',': column, CONSTRAINT name EXPECT (predicate)."
 _RULE = "Declare an expectation: CONSTRAINT name EXPECT (predicate)."
 _ONCE = "Leave ONCE out and read the source with STREAM: a flow takes each row once."
 _PRIVATE = "Leave the word out, or use CREATE TEMPORARY VIEW if its rows need not be stored."
@@ -159,7 +160,7 @@ _COLUMNS = (
         "Leave the column out, or hide its values in the query.",
     ),
     Clause("column", "COLLATE", "refused", "How text compares.", "Compare lower(column)."),
-    Clause("column", "CONSTRAINT", "refused", "A named rule of one column.", _KEY),
+    Clause("column", "CONSTRAINT", "refused", "A rule of one column.", _COMMA),
     Clause("column", "PRIMARY KEY", "refused", "The column identifies rows.", _KEY),
     Clause("column", "FOREIGN KEY", "refused", "The column names a row elsewhere.", _KEY),
     Clause("column", "REFERENCES", "refused", "The column names a row elsewhere.", _KEY),

@@ -29,11 +29,16 @@ class Reader:
         self.text = text
         self.tokens = tokens
         self.position = 0
-        if after is None:
-            end = tokens[-1].end if tokens else 0
-            place = text.at(end)
-            after = Token("end", "", end, place.line, place.column or 1)
-        self.after = after
+        self._after = after
+
+    @property
+    def after(self) -> Token:
+        """What follows the last token; its place is only worked out for an error."""
+        if self._after is None:
+            end = self.tokens[-1].end if self.tokens else 0
+            place = self.text.at(end)
+            self._after = Token("end", "", end, place.line, place.column or 1)
+        return self._after
 
     def peek(self, ahead: int = 0) -> Token:
         """The token `ahead` of the next one, or what follows the last."""
@@ -262,9 +267,9 @@ class Reader:
 
     def rest(self) -> QueryText:
         """Reads all that is left, in its original characters."""
-        start, stop = self.peek().start, self.tokens[-1].end
+        first, stop = self.peek(), self.tokens[-1].end
         self.position = len(self.tokens)
-        return self.text.slice(start, stop)
+        return self.text.slice(first.start, stop, self.location(first))
 
 
 def list_of_names(reader: Reader, what: str) -> tuple[str, ...]:
