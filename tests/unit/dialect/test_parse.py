@@ -8,7 +8,7 @@ import sys
 from dataclasses import fields, is_dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lakeflow.core.errors import DefinitionErrors
@@ -31,6 +31,8 @@ from lakeflow.dialect.text import QueryText
 from lakeflow.dialect.tokens import Token, tokenise
 
 NOWHERE = Location("a.sql", 1, 1)
+# The machine may be busy: only what is right counts here, not how long it takes.
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def errors(text: str, **parameters: str) -> list[str]:
@@ -344,12 +346,14 @@ def tokens_of(value):
     return value
 
 
+@UNHURRIED
 @given(STATEMENTS)
 def test_what_is_written_is_read(statements):
     text = ";\n".join(map(text_of, statements))
     assert without_places(parse_statements(text, "a.sql")) == tuple(statements)
 
 
+@UNHURRIED
 @given(WITHOUT_SETTINGS, st.data())
 def test_space_comments_and_capitals_change_nothing_but_places(statements, data):
     text = ";\n".join(map(text_of, statements))
@@ -384,6 +388,7 @@ PIECES = st.one_of(
 )
 
 
+@UNHURRIED
 @given(st.lists(PIECES, max_size=25), st.dictionaries(st.sampled_from("ab"), st.text(max_size=9)))
 def test_no_text_crashes_it(pieces, parameters):
     for glue in (" ", ""):
@@ -406,6 +411,7 @@ def check_places(found: DefinitionErrors, text: str) -> None:
         assert 1 <= error.location.column <= len(lines[error.location.line - 1]) + 1
 
 
+@UNHURRIED
 @given(st.data())
 def test_no_damaged_statement_crashes_it(data):
     text = ";\n".join(map(text_of, data.draw(STATEMENTS)))
