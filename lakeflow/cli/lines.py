@@ -25,7 +25,9 @@ WIDEST_CELL = 40
 
 
 def is_shown(event: Event) -> bool:
-    """Whether a running update prints this event."""
+    """Whether a running update prints this event; that flows wait is not worth a line each."""
+    if event.details.get("status") == "QUEUED":
+        return False
     return event.event_type in SHOWN_EVENT_TYPES or event.level in ("WARN", "ERROR")
 
 

@@ -200,6 +200,8 @@ class FakeSession:
                 return self.many()
             case "endless" | "deaf":
                 return self.wait()
+            case "crowd":
+                return self.crowd()
         self.tell(GOOD)
         return UpdateEnd(
             "u-1",
@@ -216,6 +218,14 @@ class FakeSession:
         self.tell([flow_event(name, "COMPLETED", 1.0, rows=1) for name in names])
         ended = tuple(FlowEnd(name, "COMPLETED", 1) for name in names)
         return UpdateEnd("u-3", "COMPLETED", ended)
+
+    def crowd(self) -> UpdateEnd:
+        names = [f"flow_{number:02}" for number in range(60)]
+        self.tell([update_event("RUNNING")])
+        self.tell([flow_event(name, "COMPLETED", 1.0, rows=1) for name in names[:58]])
+        self.tell([flow_event(names[58], "QUEUED"), flow_event(names[59], "RUNNING", rows=1)])
+        self.stopped.wait()
+        return UpdateEnd("u-5", "CANCELED", ())
 
     def wait(self) -> UpdateEnd:
         self.tell([update_event("RUNNING"), flow_event("bronze", "COMPLETED", 0.5, rows=7)])

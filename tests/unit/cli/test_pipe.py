@@ -27,8 +27,6 @@ def test_plain_lines_of_a_good_update(piped):
     lines = done.stdout.splitlines()
     assert lines[:-1] == [
         "12:00:00  Update is RUNNING.",
-        "12:00:00  bronze                    QUEUED",
-        "12:00:00  silver                    QUEUED",
         "12:00:00  bronze                    STARTING",
         f"12:00:01  {'bronze':<24}  RUNNING    12,000 rows, 2 dropped, positive failed 2 of 12,000",
         "12:00:02  bronze                    RUNNING    345 rows",

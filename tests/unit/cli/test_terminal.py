@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,16 @@ def test_more_flows_than_lines_are_folded_and_all_are_there_at_the_end(terminal)
     assert code == 0
     for number in range(60):
         assert screen.count(f"flow_{number:02} ") == 1
+
+
+def test_the_live_table_fits_the_screen(terminal):
+    opened = terminal("run", "pipeline.sql", story="crowd", lines=20)
+    screen = opened.read_until("… 45 more flows; 58 finished")
+    assert re.search("flow_59 +RUNNING", screen)
+    assert re.search("flow_58 +QUEUED", screen)
+    assert len([line for line in screen.splitlines() if line.startswith("flow_")]) == 15
+    opened.press_ctrl_c()
+    assert opened.end()[0] == 130
 
 
 def test_ctrl_c_stops_cleanly_and_says_where_it_stands(terminal):
