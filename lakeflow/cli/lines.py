@@ -47,7 +47,7 @@ def event_line(event: Event, *, with_date: bool = False) -> str:
         _count_parts(
             event.details.get("metrics", {}).get("num_output_rows") or 0,
             quality.get("dropped_records") or 0,
-            0,
+            quality.get("quarantined_records") or 0,
             (
                 (each["name"], each["passed_records"], each["failed_records"])
                 for each in quality.get("expectations", ())

@@ -87,6 +87,7 @@ def flow_event(
     *,
     rows: int = 0,
     dropped: int = 0,
+    quarantined: int = 0,
     counts: Sequence[Counted] = (),
     error: str | None = None,
 ) -> Event:
@@ -96,6 +97,7 @@ def flow_event(
     if counts:
         details["data_quality"] = {
             "dropped_records": dropped,
+            "quarantined_records": quarantined,
             "expectations": [
                 {
                     "name": each.name,
@@ -115,7 +117,7 @@ def flow_event(
         dataset=flow,
         location=Location("pipeline.sql", 3) if error else None,
         details=details,
-        error={"class": "DataError", "message": error} if error else None,
+        error={"class_name": "DataError", "message": error} if error else None,
     )
 
 
@@ -136,7 +138,9 @@ GOOD = [
     flow_event("silver", "QUEUED"),
     flow_event("bronze", "STARTING", 0.5),
     flow_event("bronze", "RUNNING", 1.5, rows=12_000, dropped=2, counts=[POSITIVE]),
-    flow_event("bronze", "RUNNING", 2.5, rows=345, counts=[Counted("positive", 345, 0)]),
+    flow_event(
+        "bronze", "RUNNING", 2.5, rows=345, quarantined=1, counts=[Counted("positive", 345, 0)]
+    ),
     flow_event("bronze", "COMPLETED", 2.5),
     flow_event("silver", "PLANNING", 2.5),
     flow_event("silver", "COMPLETED", 3.0, rows=9),

@@ -29,7 +29,7 @@ def test_plain_lines_of_a_good_update(piped):
         "12:00:00  Update is RUNNING.",
         "12:00:00  bronze                    STARTING",
         f"12:00:01  {'bronze':<24}  RUNNING    12,000 rows, 2 dropped, positive failed 2 of 12,000",
-        "12:00:02  bronze                    RUNNING    345 rows",
+        "12:00:02  bronze                    RUNNING    345 rows, 1 quarantined",
         "12:00:02  bronze                    COMPLETED",
         "12:00:02  silver                    PLANNING",
         "12:00:03  silver                    COMPLETED  9 rows",
