@@ -31,14 +31,17 @@ def is_shown(event: Event) -> bool:
     return event.event_type in SHOWN_EVENT_TYPES or event.level in ("WARN", "ERROR")
 
 
-def event_line(event: Event, *, with_date: bool = False) -> str:
+def event_line(event: Event, *, log: bool = False) -> str:
     """One line on one event: time, what it is about, what happened.
 
     Args:
         event: What happened.
-        with_date: Says the day too, as a log needs it.
+        log: Says what somebody needs to know who was not there: the day, and why the update
+            failed, which a running command tells on the error stream.
     """
-    moment = event.timestamp.strftime("%Y-%m-%d %H:%M:%S" if with_date else "%H:%M:%S")
+    moment = event.timestamp.strftime("%Y-%m-%d %H:%M:%S" if log else "%H:%M:%S")
+    if event.event_type == "update_progress" and not log:
+        return f"{moment}  Update is {event.details.get('state')}."
     status = event.details.get("status")
     if event.event_type != "flow_progress" or event.flow is None or status is None:
         return f"{moment}  {_message(event)}"
@@ -111,6 +114,8 @@ def result_lines(result: UpdateResult, seconds: float) -> list[str]:
 
 def standing_lines(finished: Sequence[str], unfinished: Sequence[str]) -> list[str]:
     """Where an update stands that was stopped."""
+    if not finished and not unfinished:
+        return ["Stopped before any flow had begun."]
     return [
         "Stopped. What was committed stays; the next run goes on from there.",
         f"  finished: {_names(finished)}",

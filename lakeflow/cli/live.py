@@ -72,7 +72,7 @@ class LiveReport:
     def event(self, event: Event) -> None:
         """Takes in what happened."""
         self.progress.apply(event)
-        if event.level in ("WARN", "ERROR"):
+        if event.level in ("WARN", "ERROR") and event.event_type != "update_progress":
             style = "yellow" if event.level == "WARN" else "bold red"
             word = "warning" if event.level == "WARN" else "error"
             self.console.print(Text.assemble((f"{word} ", style), problem(event)))

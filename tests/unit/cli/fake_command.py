@@ -6,16 +6,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 from lakeflow.cli.main import main
-from lakeflow.core.errors import DefinitionError, DefinitionErrors, StateError
+from lakeflow.core.errors import DefinitionError, DefinitionErrors, Interrupted, StateError
 from lakeflow.core.events import Event
 from lakeflow.core.location import Location
 from lakeflow.core.schema import Schema
@@ -191,6 +192,16 @@ class FakeSession:
                         ),
                     ]
                 )
+            case "unloadable":
+                error = DefinitionError("a is wrong.", location=Location("a.sql", 7))
+                self.tell(
+                    [replace(update_event("FAILED"), level="ERROR", message=f"FAILED: {error}")]
+                )
+                raise error
+            case "early":
+                self.stop()
+                os.kill(os.getpid(), signal.SIGINT)
+                raise Interrupted
             case "broken":
                 raise RuntimeError("the engine came apart")
             case "printing":

@@ -116,6 +116,19 @@ def test_wrong_definitions_end_with_2_and_come_all_at_once(piped):
     assert "Traceback" not in done.stderr
 
 
+def test_an_error_that_ends_the_update_is_told_once(piped):
+    done = piped("run", "pipeline.sql", story="unloadable")
+    assert done.returncode == 2
+    assert (done.stdout + done.stderr).count("a is wrong.") == 1
+    assert "12:00:00  Update is FAILED." in done.stdout
+
+
+def test_a_stop_before_anything_has_begun(piped):
+    done = piped("run", "pipeline.sql", story="early")
+    assert done.returncode == 130
+    assert done.stderr.splitlines()[-1] == "Stopped before any flow had begun."
+
+
 def test_wrong_definitions_as_json(piped):
     done = piped("run", "pipeline.sql", "--json", story="wrong")
     errors = json.loads(done.stdout.splitlines()[-1])["errors"]

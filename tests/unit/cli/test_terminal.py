@@ -62,6 +62,12 @@ def test_errors_stand_above_the_table(terminal):
     assert lines[-2:] == ["  bronze FAILED", "  silver SKIPPED"]
 
 
+def test_an_error_that_ends_the_update_is_told_once(terminal):
+    code, screen = terminal("run", "pipeline.sql", story="unloadable").end()
+    assert code == 2
+    assert screen.count("a is wrong.") == 1
+
+
 def test_more_flows_than_lines_are_folded_and_all_are_there_at_the_end(terminal):
     opened = terminal("run", "pipeline.sql", story="many", lines=20)
     code, screen = opened.end()
