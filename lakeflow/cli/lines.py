@@ -57,9 +57,16 @@ def event_line(event: Event, *, log: bool = False) -> str:
             ),
         )
     )
-    if event.level in ("WARN", "ERROR"):
+    if is_problem(event):
         parts.append(_message(event))
     return f"{moment}  {printable(event.flow):<24}  {status:<9}  {', '.join(parts)}".rstrip()
+
+
+def is_problem(event: Event) -> bool:
+    """Whether an event is a warning or an error that its flow's state does not tell already."""
+    if event.level not in ("WARN", "ERROR"):
+        return False
+    return event.details.get("status") not in ("SKIPPED", "STOPPED")
 
 
 def problem(event: Event) -> str:

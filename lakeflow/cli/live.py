@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from lakeflow.cli.lines import problem, result_lines
+from lakeflow.cli.lines import is_problem, problem, result_lines
 from lakeflow.cli.progress import FINISHED_STATES, FlowProgress, UpdateProgress
 from lakeflow.cli.report import STOPPING
 from lakeflow.cli.session import UpdateResult
@@ -72,7 +72,7 @@ class LiveReport:
     def event(self, event: Event) -> None:
         """Takes in what happened."""
         self.progress.apply(event)
-        if event.level in ("WARN", "ERROR") and event.event_type != "update_progress":
+        if is_problem(event) and event.event_type != "update_progress":
             style = "yellow" if event.level == "WARN" else "bold red"
             word = "warning" if event.level == "WARN" else "error"
             self.console.print(Text.assemble((f"{word} ", style), problem(event)))

@@ -113,7 +113,7 @@ def flow_event(
         "flow_progress",
         f"Flow '{flow}' has {status}." if status == "FAILED" else f"Flow '{flow}' is {status}.",
         NOON + timedelta(seconds=seconds),
-        level="ERROR" if error else "INFO",
+        level="ERROR" if error else "WARN" if status in ("SKIPPED", "STOPPED") else "INFO",
         flow=flow,
         dataset=flow,
         location=Location("pipeline.sql", 3) if error else None,

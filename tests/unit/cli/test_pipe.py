@@ -102,6 +102,7 @@ def test_a_failed_update_says_where_and_ends_with_1(piped):
         "bronze                    FAILED     ERROR pipeline.sql:3: Flow 'bronze' has FAILED. "
         "2 rows violate positive. Mend the rows."
     ) in done.stdout
+    assert f"12:00:01  {'silver':<24}  SKIPPED" in done.stdout.splitlines()
     assert done.stdout.splitlines()[-2:] == ["  bronze FAILED", "  silver SKIPPED"]
 
 

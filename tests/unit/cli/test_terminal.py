@@ -59,6 +59,7 @@ def test_errors_stand_above_the_table(terminal):
     error = lines.index("error pipeline.sql:3: Flow 'bronze' has FAILED. 2 rows violate positive.")
     assert lines[error + 1] == "  Mend the rows."
     assert lines[error + 2].startswith("Flow")
+    assert "warning" not in screen, "that silver is skipped stands in the table"
     assert lines[-2:] == ["  bronze FAILED", "  silver SKIPPED"]
 
 
