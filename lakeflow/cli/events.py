@@ -22,5 +22,5 @@ def command(invocation: Invocation, update: str | None) -> int:
         if invocation.as_json:
             click.echo(json_line(event.to_json()))
         else:
-            click.echo(event_line(event, with_date=True))
+            click.echo(event_line(event, log=True))
     return 0

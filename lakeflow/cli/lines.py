@@ -25,18 +25,23 @@ WIDEST_CELL = 40
 
 
 def is_shown(event: Event) -> bool:
-    """Whether a running update prints this event."""
+    """Whether a running update prints this event; that flows wait is not worth a line each."""
+    if event.details.get("status") == "QUEUED":
+        return False
     return event.event_type in SHOWN_EVENT_TYPES or event.level in ("WARN", "ERROR")
 
 
-def event_line(event: Event, *, with_date: bool = False) -> str:
+def event_line(event: Event, *, log: bool = False) -> str:
     """One line on one event: time, what it is about, what happened.
 
     Args:
         event: What happened.
-        with_date: Says the day too, as a log needs it.
+        log: Says what somebody needs to know who was not there: the day, and why the update
+            failed, which a running command tells on the error stream.
     """
-    moment = event.timestamp.strftime("%Y-%m-%d %H:%M:%S" if with_date else "%H:%M:%S")
+    moment = event.timestamp.strftime("%Y-%m-%d %H:%M:%S" if log else "%H:%M:%S")
+    if event.event_type == "update_progress" and not log:
+        return f"{moment}  Update is {event.details.get('state')}."
     status = event.details.get("status")
     if event.event_type != "flow_progress" or event.flow is None or status is None:
         return f"{moment}  {_message(event)}"
@@ -45,16 +50,23 @@ def event_line(event: Event, *, with_date: bool = False) -> str:
         _count_parts(
             event.details.get("metrics", {}).get("num_output_rows") or 0,
             quality.get("dropped_records") or 0,
-            0,
+            quality.get("quarantined_records") or 0,
             (
                 (each["name"], each["passed_records"], each["failed_records"])
                 for each in quality.get("expectations", ())
             ),
         )
     )
-    if event.level in ("WARN", "ERROR"):
+    if is_problem(event):
         parts.append(_message(event))
     return f"{moment}  {printable(event.flow):<24}  {status:<9}  {', '.join(parts)}".rstrip()
+
+
+def is_problem(event: Event) -> bool:
+    """Whether an event is a warning or an error that its flow's state does not tell already."""
+    if event.level not in ("WARN", "ERROR"):
+        return False
+    return event.details.get("status") not in ("SKIPPED", "STOPPED")
 
 
 def problem(event: Event) -> str:
@@ -109,6 +121,8 @@ def result_lines(result: UpdateResult, seconds: float) -> list[str]:
 
 def standing_lines(finished: Sequence[str], unfinished: Sequence[str]) -> list[str]:
     """Where an update stands that was stopped."""
+    if not finished and not unfinished:
+        return ["Stopped before any flow had begun."]
     return [
         "Stopped. What was committed stays; the next run goes on from there.",
         f"  finished: {_names(finished)}",

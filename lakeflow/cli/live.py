@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from lakeflow.cli.lines import problem, result_lines
+from lakeflow.cli.lines import is_problem, problem, result_lines
 from lakeflow.cli.progress import FINISHED_STATES, FlowProgress, UpdateProgress
 from lakeflow.cli.report import STOPPING
 from lakeflow.cli.session import UpdateResult
@@ -35,6 +35,9 @@ LINES_AROUND = 5
 
 BRIEF_BELOW = 80
 """Columns of a screen below which rate and time are left out."""
+
+GAP = 2
+"""Columns between two columns of the table."""
 
 
 class LiveReport:
@@ -69,7 +72,7 @@ class LiveReport:
     def event(self, event: Event) -> None:
         """Takes in what happened."""
         self.progress.apply(event)
-        if event.level in ("WARN", "ERROR"):
+        if is_problem(event) and event.event_type != "update_progress":
             style = "yellow" if event.level == "WARN" else "bold red"
             word = "warning" if event.level == "WARN" else "error"
             self.console.print(Text.assemble((f"{word} ", style), problem(event)))
@@ -89,7 +92,7 @@ class LiveReport:
         flows = self.progress.flows()
         room = len(flows) if self._ended else max(1, self.console.height - LINES_AROUND)
         now = datetime.now(UTC)
-        drawn = table(flows, now, room, brief=self.console.width < BRIEF_BELOW)
+        drawn = table(flows, now, room, self.console.width)
         return Group(drawn, *([] if self._ended else [self._foot(now)]))
 
     def _foot(self, now: datetime) -> Text:
@@ -100,9 +103,7 @@ class LiveReport:
         return Text(f"{self.progress.state}{spent}", style="dim")
 
 
-def table(
-    flows: Sequence[FlowProgress], now: datetime, room: int, *, brief: bool = False
-) -> RenderableType:
+def table(flows: Sequence[FlowProgress], now: datetime, room: int, width: int) -> RenderableType:
     """The table of flows.
 
     Args:
@@ -110,32 +111,45 @@ def table(
         now: What time it is, for the rate of those at work.
         room: Rows that fit; if there are more flows, finished ones and then those that wait
             are folded into one line.
-        brief: Leaves out rate and time, for narrow screens.
+        width: Columns of the screen. Names and expectations are cut to fit; a narrow screen
+            shows neither rate nor time.
     """
     shown = fold(flows, room)
+    names = [Text(printable(flow.name)) for flow in shown]
+    rules = [expectations(flow) for flow in shown]
+    columns: list[tuple[str, list[Text]]] = [
+        ("State", [Text(flow.state, style=STYLES.get(flow.state, "dim")) for flow in shown]),
+        ("Rows", [Text(f"{flow.rows:,}") for flow in shown]),
+    ]
+    if width >= BRIEF_BELOW:
+        spent = [flow.seconds(now) for flow in shown]
+        columns += [
+            ("Rate", [Text(rate(f.rows, s)) for f, s in zip(shown, spent, strict=True)]),
+            (
+                "Time",
+                [Text(duration(s) if f.started else "") for f, s in zip(shown, spent, strict=True)],
+            ),
+        ]
+    taken = sum(_width(head, cells) + GAP for head, cells in columns) + GAP
+    name_width = min(_width("Flow", names), max(12, (width - taken) // 2))
+    rules_width = max(12, width - taken - name_width)
     drawn = Table(box=None, pad_edge=False, header_style="bold")
-    drawn.add_column("Flow", overflow="ellipsis", no_wrap=True, min_width=8)
-    drawn.add_column("State", no_wrap=True, min_width=9)
-    drawn.add_column("Rows", justify="right", no_wrap=True, min_width=6)
-    if not brief:
-        drawn.add_column("Rate", justify="right", no_wrap=True, min_width=10)
-        drawn.add_column("Time", justify="right", no_wrap=True, min_width=5)
-    drawn.add_column("Expectations", overflow="ellipsis", no_wrap=True)
-    for flow in shown:
-        seconds = flow.seconds(now)
-        pace = [rate(flow.rows, seconds), duration(seconds) if flow.started else ""]
-        drawn.add_row(
-            Text(printable(flow.name)),
-            Text(flow.state, style=STYLES.get(flow.state, "dim")),
-            f"{flow.rows:,}",
-            *([] if brief else pace),
-            expectations(flow),
-        )
+    drawn.add_column("Flow", no_wrap=True, overflow="ellipsis", width=name_width)
+    for head, cells in columns:
+        justify: Literal["left", "right"] = "left" if head == "State" else "right"
+        drawn.add_column(head, no_wrap=True, justify=justify, width=_width(head, cells))
+    drawn.add_column("Expectations", no_wrap=True, overflow="ellipsis", width=rules_width)
+    for row in zip(names, *(cells for _, cells in columns), rules, strict=True):
+        drawn.add_row(*row)
     folded = len(flows) - len(shown)
     if not folded:
         return drawn
     done = sum(flow.state in FINISHED_STATES for flow in flows)
     return Group(drawn, Text(f"… {count(folded, 'more flow')}; {done:,} finished", style="dim"))
+
+
+def _width(head: str, cells: Sequence[Text]) -> int:
+    return max(len(head), *(cell.cell_len for cell in cells), 0)
 
 
 def fold(flows: Sequence[FlowProgress], room: int) -> list[FlowProgress]:
@@ -162,6 +176,7 @@ def expectations(flow: FlowProgress) -> Text:
         part.stylize("yellow")
     if held := len(flow.expectations) - len(failed):
         parts.append(Text(f"{held} held", style="green"))
-    if flow.dropped:
-        parts.append(Text(f"{flow.dropped:,} dropped", style="yellow"))
+    for number, fate in ((flow.dropped, "dropped"), (flow.quarantined, "quarantined")):
+        if number:
+            parts.append(Text(f"{number:,} {fate}", style="yellow"))
     return Text(", ").join(parts)

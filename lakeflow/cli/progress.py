@@ -34,6 +34,7 @@ class FlowProgress:
         state: Its last state.
         rows: Rows written so far.
         dropped: Rows that an expectation dropped.
+        quarantined: Rows that an expectation put aside.
         expectations: Counts of its expectations, by their names.
         started: When it began to work.
         ended: When it stopped working.
@@ -43,6 +44,7 @@ class FlowProgress:
     state: str = "QUEUED"
     rows: int = 0
     dropped: int = 0
+    quarantined: int = 0
     expectations: dict[str, Counts] = field(default_factory=dict)
     started: datetime | None = None
     ended: datetime | None = None
@@ -104,6 +106,7 @@ def _apply_to_flow(flow: FlowProgress, event: Event) -> None:
     flow.rows += event.details.get("metrics", {}).get("num_output_rows") or 0
     quality = event.details.get("data_quality", {})
     flow.dropped += quality.get("dropped_records") or 0
+    flow.quarantined += quality.get("quarantined_records") or 0
     for counted in quality.get("expectations", ()):
         counts = flow.expectations.setdefault(counted["name"], Counts(counted["name"]))
         counts.passed += counted["passed_records"]

@@ -33,26 +33,35 @@ class Clause:
     hint: str | None = None
 
 
+_OLD_TABLE = "The older spelling of CREATE STREAMING TABLE."
+_OLD_VIEW = "The older spelling of CREATE MATERIALIZED VIEW."
+_OLD_TEMPORARY = "The older spelling of CREATE TEMPORARY VIEW."
 _TARGET = "Declare the table, then CREATE FLOW name AS INSERT INTO table BY NAME SELECT ..."
 _SCHEDULE = "Updates are started by `lakeflow run` or by a job with a schedule or trigger."
 _KEY = "Declare an expectation; keys are not enforced by the Delta format."
+_COMMA = "An expectation stands after a ',': column, CONSTRAINT name EXPECT (predicate)."
+_RULE = "Declare an expectation: CONSTRAINT name EXPECT (predicate)."
+_ONCE = "Leave ONCE out and read the source with STREAM: a flow takes each row once."
 _PRIVATE = "Leave the word out, or use CREATE TEMPORARY VIEW if its rows need not be stored."
 _CDC = "Change data flows are not available; read the changes with a streaming table."
 
 _STATEMENTS = (
     Clause("statement", "CREATE STREAMING TABLE", "done", "A table that reads what is new."),
-    Clause("statement", "CREATE STREAMING LIVE TABLE", "done", "Older: CREATE STREAMING TABLE."),
-    Clause("statement", "CREATE INCREMENTAL LIVE TABLE", "done", "Older: CREATE STREAMING TABLE."),
+    Clause("statement", "CREATE STREAMING LIVE TABLE", "done", _OLD_TABLE),
+    Clause("statement", "CREATE INCREMENTAL LIVE TABLE", "done", _OLD_TABLE),
     Clause("statement", "CREATE MATERIALIZED VIEW", "done", "A table that equals its query."),
-    Clause("statement", "CREATE LIVE TABLE", "done", "Older: CREATE MATERIALIZED VIEW."),
+    Clause("statement", "CREATE LIVE TABLE", "done", _OLD_VIEW),
     Clause("statement", "CREATE TEMPORARY VIEW", "done", "A named query, stored nowhere."),
-    Clause("statement", "CREATE TEMPORARY LIVE VIEW", "done", "Older: CREATE TEMPORARY VIEW."),
+    Clause("statement", "CREATE TEMPORARY LIVE VIEW", "done", _OLD_TEMPORARY),
     Clause(
-        "statement", "CREATE TEMPORARY STREAMING LIVE VIEW", "done", "Older: CREATE TEMPORARY VIEW."
+        "statement",
+        "CREATE TEMPORARY STREAMING LIVE VIEW",
+        "done",
+        _OLD_TEMPORARY,
     ),
-    Clause("statement", "CREATE LIVE VIEW", "done", "Older: CREATE TEMPORARY VIEW."),
-    Clause("statement", "CREATE STREAMING LIVE VIEW", "done", "Older: CREATE TEMPORARY VIEW."),
-    Clause("statement", "CREATE INCREMENTAL LIVE VIEW", "done", "Older: CREATE TEMPORARY VIEW."),
+    Clause("statement", "CREATE LIVE VIEW", "done", _OLD_TEMPORARY),
+    Clause("statement", "CREATE STREAMING LIVE VIEW", "done", _OLD_TEMPORARY),
+    Clause("statement", "CREATE INCREMENTAL LIVE VIEW", "done", _OLD_TEMPORARY),
     Clause("statement", "CREATE FLOW", "done", "A query whose rows go into a streaming table."),
     Clause("statement", "SET", "done", "A setting or parameter for the rest of the file."),
     Clause("statement", "SET CATALOG", "done", "The catalog of the names that follow."),
@@ -98,7 +107,15 @@ _STATEMENTS = (
         "A function in SQL or another language.",
         "Write the expression in the query.",
     ),
-    Clause("statement", "APPLY CHANGES INTO", "refused", "Older: AUTO CDC INTO.", _CDC),
+    Clause(
+        "statement",
+        "CREATE TEMPORARY FUNCTION",
+        "refused",
+        "A function in SQL or another language.",
+        "Write the expression in the query.",
+    ),
+    Clause("statement", "INSERT INTO", "refused", "Adds rows to a table.", _TARGET),
+    Clause("statement", "APPLY CHANGES INTO", "refused", "The older AUTO CDC INTO.", _CDC),
     Clause("statement", "REFRESH", "refused", "Starts an update.", _SCHEDULE),
     Clause(
         "statement",
@@ -143,12 +160,12 @@ _COLUMNS = (
         "Leave the column out, or hide its values in the query.",
     ),
     Clause("column", "COLLATE", "refused", "How text compares.", "Compare lower(column)."),
-    Clause("column", "CONSTRAINT", "refused", "A named rule of one column.", _KEY),
+    Clause("column", "CONSTRAINT", "refused", "A rule of one column.", _COMMA),
     Clause("column", "PRIMARY KEY", "refused", "The column identifies rows.", _KEY),
     Clause("column", "FOREIGN KEY", "refused", "The column names a row elsewhere.", _KEY),
     Clause("column", "REFERENCES", "refused", "The column names a row elsewhere.", _KEY),
     Clause("column", "UNIQUE", "refused", "No value occurs twice.", _KEY),
-    Clause("column", "CHECK", "refused", "A rule of the column.", _KEY),
+    Clause("column", "CHECK", "refused", "A rule of the column.", _RULE),
 )
 
 _CONSTRAINTS = (
@@ -164,7 +181,7 @@ _CONSTRAINTS = (
     Clause("constraint", "PRIMARY KEY", "refused", "Columns that identify rows.", _KEY),
     Clause("constraint", "FOREIGN KEY", "refused", "Columns that name a row elsewhere.", _KEY),
     Clause("constraint", "UNIQUE", "refused", "Columns whose values occur once.", _KEY),
-    Clause("constraint", "CHECK", "refused", "A rule of all rows.", _KEY),
+    Clause("constraint", "CHECK", "refused", "A rule of all rows.", _RULE),
 )
 
 _TABLES = (
@@ -238,14 +255,14 @@ _FLOWS = (
         "INSERT INTO ONCE",
         "refused",
         "A flow that runs one time.",
-        "Leave ONCE out, or fill the table by an update of a pipeline of its own.",
+        _ONCE,
     ),
     Clause(
         "flow",
         "INSERT ONCE",
         "refused",
         "A flow that runs one time.",
-        "Leave ONCE out, or fill the table by an update of a pipeline of its own.",
+        _ONCE,
     ),
     Clause(
         "flow",
@@ -284,7 +301,7 @@ _QUERIES = (
         "query",
         "WATERMARK",
         "refused",
-        "`WATERMARK column DELAY OF interval`: how late rows of a stream may come.",
+        "How late rows of a stream may come: WATERMARK column DELAY OF interval.",
         "Aggregate in a materialized view, which counts late rows too.",
     ),
 )

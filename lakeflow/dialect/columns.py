@@ -78,7 +78,8 @@ def _violation(reader: Reader) -> Violation:
     actions = [words.removeprefix("ON VIOLATION ") for words in _VIOLATIONS]
     found = " ".join(token.text for token in reader.tokens[reader.position :])
     raise reader.error(
-        f"ON VIOLATION has DROP ROW, FAIL UPDATE or QUARANTINE after it, not {found[:40]!r}.",
+        "ON VIOLATION has DROP ROW, FAIL UPDATE or QUARANTINE after it"
+        + (f", not {found[:40]!r}." if found else "."),
         hint=nearest(found.upper(), actions)
         or "A violating row is kept and counted where ON VIOLATION is left out.",
     )
@@ -94,7 +95,7 @@ def _column(reader: Reader, errors: list[LakeflowError]) -> Column:
         token = reader.peek()
         clause = reader.clause("column")
         if clause is None:
-            known = [word for words in clauses_of("column") for word in words]
+            known = [" ".join(words) for words in clauses_of("column")]
             raise reader.unexpected("',' or ')'", known)
         if clause.status == "refused":
             errors.append(reader.refused(clause, token))
@@ -107,18 +108,22 @@ def _column(reader: Reader, errors: list[LakeflowError]) -> Column:
 
 
 def _type(reader: Reader) -> DataType:
-    first = reader.peek()
-    words: list[str] = []
+    first = last = reader.take()
     depth = deepest = 0
-    while not reader.done() and (depth > 0 or not words or not reader.at_clause("column")):
-        token = reader.take()
-        depth += (token.word in ("<", "(")) - (token.word in (">", ")"))
+    while depth > 0 or (last is first and (reader.sees("<") or reader.sees("("))):
+        if reader.done():
+            raise reader.error(f"The type {first.text.upper()} is never closed.", first)
+        last = reader.take()
+        depth += (last.word in ("<", "(")) - (last.word in (">", ")"))
         deepest = max(deepest, depth)
-        words.append(token.text)
     if deepest > _DEEPEST_TYPE:
         raise reader.error(f"The type is nested more than {_DEEPEST_TYPE} deep.", first)
+    tokens = [token for token in reader.tokens if first.start <= token.start <= last.start]
+    text = reader.text.text[first.start : last.end]
+    if "--" in text or "/*" in text:
+        text = " ".join(token.text for token in tokens)
     try:
-        return parse_type(" ".join(words))
+        return parse_type(text)
     except DefinitionError as error:
         raise type(error)(
             error.message,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from lakeflow.core.errors import DefinitionError, DefinitionErrors, LakeflowError, UnsupportedError
 from lakeflow.core.location import Location
@@ -49,35 +48,47 @@ def read_create(reader: Reader) -> Statement:
         UnsupportedError: Pipelines do not have this statement.
     """
     errors: list[LakeflowError] = []
-    words = ["CREATE"]
     first = reader.take()
-    while reader.peek().kind == "word" and len(words) < 6 and words[-1] not in _OBJECTS:
-        token = reader.peek()
-        clause = reader.clause("modifier")
-        if clause is None:
-            word = reader.take().word
-            words.append("TEMPORARY" if word == "TEMP" else word)
-        elif clause.status == "refused":
-            errors.append(reader.refused(clause, token))
+    modifier = reader.peek()
+    modified = reader.accept("OR", "REFRESH") or reader.accept("OR", "REPLACE")
+    words = _header(reader, errors)
     clause = clauses_of("statement").get(tuple(words))
-    if clause is None or clause.status == "refused":
-        phrases = {" ".join(known) for known in clauses_of("statement")}
-        if clause is None:
-            raise unsupported_statement(reader, nearest(" ".join(words), phrases) or None)
-        raise UnsupportedError(
-            f"{clause.words} is not supported: {clause.meaning}",
-            condition=NOT_A_STATEMENT,
-            location=reader.location(first),
-            hint=clause.hint,
-        )
+    if clause is None:
+        known = [
+            " ".join(phrase[1:])
+            for phrase, known in clauses_of("statement").items()
+            if phrase[0] == "CREATE" and known.status == "done"
+        ]
+        raise unsupported_statement(reader, nearest(" ".join(words[1:]), known) or None)
+    if clause.status == "refused":
+        raise reader.refused(clause, first, NOT_A_STATEMENT)
     declared = _Declared(errors)
     try:
+        if modified and words[-1] == "FLOW":
+            raise reader.error("CREATE FLOW has no OR REFRESH or OR REPLACE.", modifier)
         statement = _declaration(reader, words, first, declared)
+    except DefinitionErrors:
+        pass
     except DefinitionError as error:
         errors.append(error)
     if errors:
         raise DefinitionErrors(errors)
     return statement
+
+
+def _header(reader: Reader, errors: list[LakeflowError]) -> list[str]:
+    """The words from CREATE to TABLE, VIEW or FLOW, without modifiers."""
+    words = ["CREATE"]
+    while reader.peek().kind == "word" and len(words) < 6 and words[-1] not in _OBJECTS:
+        token = reader.peek()
+        if reader.sees("PRIVATE"):
+            clause = reader.clause("modifier")
+            assert clause is not None
+            errors.append(reader.refused(clause, token))
+        else:
+            word = reader.take().word
+            words.append("TEMPORARY" if word == "TEMP" else word)
+    return words
 
 
 def _declaration(reader: Reader, words: list[str], first: Token, declared: _Declared) -> Statement:
@@ -98,12 +109,12 @@ def _table(reader: Reader, location: Location, kind: TableKind, declared: _Decla
     if reader.sees("("):
         declared.columns, declared.expectations = read_column_list(reader, declared.errors)
     _clauses(reader, "table", declared)
-    if kind == "materialized_view" and declared.query is None:
-        raise reader.unexpected("AS and a query, which a materialized view needs,")
+    if kind == "materialized_view":
+        _need_query(reader, declared, "a materialized view")
     if declared.partition_columns and declared.cluster_columns:
         raise DefinitionError(
             f"{name} has both PARTITIONED BY and CLUSTER BY.",
-            condition="SPECIFY_CLUSTER_BY_WITH_PARTITIONED_BY_ISNOT_ALLOWED",
+            condition="SPECIFY_CLUSTER_BY_WITH_PARTITIONED_BY_IS_NOT_ALLOWED",
             location=location,
             hint="Leave one of them out.",
         )
@@ -140,17 +151,23 @@ def _view(reader: Reader, location: Location, declared: _Declared) -> CreateView
                     hint="Give only the name, and CAST in the query.",
                 )
     _clauses(reader, "view", declared)
-    if declared.query is None:
-        raise reader.unexpected("AS and a query, which a view needs,")
     return CreateView(
         name,
         location,
-        declared.query,
+        _need_query(reader, declared, "a view"),
         declared.columns,
         declared.expectations,
         declared.comment,
         declared.properties,
     )
+
+
+def _need_query(reader: Reader, declared: _Declared, what: str) -> QueryText:
+    if declared.query is not None:
+        return declared.query
+    if declared.errors:
+        raise DefinitionErrors(declared.errors)
+    raise reader.unexpected(f"AS and a query, which {what} needs,")
 
 
 def _clauses(reader: Reader, part: Part, declared: _Declared) -> None:
@@ -160,7 +177,7 @@ def _clauses(reader: Reader, part: Part, declared: _Declared) -> None:
         clause = reader.clause(part)
         if clause is None:
             hint = "Write AS before the query." if token.word in _QUERY_WORDS else None
-            known = [words[0] for words in clauses_of(part)]
+            known = [" ".join(words) for words in clauses_of(part)]
             raise reader.unexpected("a clause or AS", known, hint=hint)
         if clause.status == "refused":
             declared.errors.append(reader.refused(clause, token))
@@ -223,7 +240,7 @@ def _query(reader: Reader) -> QueryText:
         word = reader.tokens[position].word
         if word == "CREATE":
             _check_not_create(reader, position)
-        elif word == "WATERMARK":
+        elif word == "DELAY":
             _check_not_watermark(reader, position)
     return reader.rest()
 
@@ -244,11 +261,15 @@ def _check_not_create(reader: Reader, position: int) -> None:
 
 
 def _check_not_watermark(reader: Reader, position: int) -> None:
-    words = [token.word for token in reader.tokens[position + 2 : position + 12]]
-    if ("DELAY", "OF") in pairwise(words):
-        clause = clauses_of("query")["WATERMARK",]
-        if clause.status == "refused":
-            raise reader.refused(clause, reader.tokens[position])
+    """`WATERMARK column DELAY OF interval`; each of the words may be a column's name alone."""
+    before = reader.tokens[max(reader.position, position - 8) : position]
+    clause = clauses_of("query")["WATERMARK",]
+    following = Reader(reader.text, reader.tokens[position:])
+    for token in reversed(before):
+        if token.word == "WATERMARK" and following.sees("DELAY", "OF"):
+            if clause.status == "refused":
+                raise reader.refused(clause, token)
+            return
 
 
 def _flow(reader: Reader, location: Location) -> CreateFlow:
@@ -292,4 +313,6 @@ def _flow_clause(reader: Reader, words: str) -> None:
     if clause is None or clause.words != words:
         if clause is not None:
             reader.position -= len(clause.words.split())
-        raise reader.unexpected(words, words.split())
+        raise reader.unexpected(
+            words, [words], hint="CREATE FLOW name AS INSERT INTO table BY NAME SELECT ..."
+        )

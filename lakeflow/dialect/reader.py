@@ -29,11 +29,16 @@ class Reader:
         self.text = text
         self.tokens = tokens
         self.position = 0
-        if after is None:
-            end = tokens[-1].end if tokens else 0
-            place = text.at(end)
-            after = Token("end", "", end, place.line, place.column or 1)
-        self.after = after
+        self._after = after
+
+    @property
+    def after(self) -> Token:
+        """What follows the last token; its place is only worked out for an error."""
+        if self._after is None:
+            end = self.tokens[-1].end if self.tokens else 0
+            place = self.text.at(end)
+            self._after = Token("end", "", end, place.line, place.column or 1)
+        return self._after
 
     def peek(self, ahead: int = 0) -> Token:
         """The token `ahead` of the next one, or what follows the last."""
@@ -105,21 +110,35 @@ class Reader:
     ) -> DefinitionError:
         """An error that says what should stand in the place of the next token."""
         token = self.peek()
-        known = tuple(known)
-        if token is self.after or not token.text:
-            end = token.text or "the end of the statement"
+        if self.done():
+            end = _shown(token) if token.text else "the end of the statement"
             return self.error(f"Expected {expected} before {end}.", hint=hint)
         if token.word == "CREATE":
             hint = hint or "A new statement needs a ';' before it."
-        elif token.kind == "word" and token.word not in known:
-            hint = nearest(token.word, known) or hint
+        else:
+            hint = self._nearest(tuple(known)) or hint
         return self.error(f"Expected {expected}, found {_shown(token)}.", hint=hint)
 
-    def refused(self, clause: Clause, token: Token) -> UnsupportedError:
+    def _nearest(self, known: tuple[str, ...]) -> str:
+        """The known phrase most like the next words, as a sentence."""
+        if self.peek().kind != "word":
+            return ""
+        by_length: dict[int, list[str]] = {}
+        for phrase in known:
+            by_length.setdefault(phrase.count(" ") + 1, []).append(phrase)
+        for length in sorted(by_length, reverse=True):
+            found = " ".join(self.peek(ahead).word for ahead in range(length))
+            if found not in known and (hint := nearest(found, by_length[length])):
+                return hint
+        return ""
+
+    def refused(
+        self, clause: Clause, token: Token, condition: str = "UNSUPPORTED_FEATURE"
+    ) -> UnsupportedError:
         """The error that a refused clause is answered with."""
         return UnsupportedError(
             f"{clause.words} is not supported: {clause.meaning}",
-            condition="UNSUPPORTED_FEATURE",
+            condition=condition,
             location=self.location(token),
             hint=clause.hint,
         )
@@ -248,9 +267,9 @@ class Reader:
 
     def rest(self) -> QueryText:
         """Reads all that is left, in its original characters."""
-        start, stop = self.peek().start, self.tokens[-1].end
+        first, stop = self.peek(), self.tokens[-1].end
         self.position = len(self.tokens)
-        return self.text.slice(start, stop)
+        return self.text.slice(first.start, stop, self.location(first))
 
 
 def list_of_names(reader: Reader, what: str) -> tuple[str, ...]:
@@ -278,21 +297,21 @@ def unsupported_statement(reader: Reader, hint: str | None = None) -> Unsupporte
     reader.position = 0
     first = reader.peek()
     clause = reader.clause("statement")
+    if clause is not None and clause.status == "refused":
+        return reader.refused(clause, first, NOT_A_STATEMENT)
     last = reader.tokens[min(len(reader.tokens), 5) - 1]
     words = " ".join(reader.text.text[first.start : last.end].split())
     if len(words) > 60:
         words = words[:57] + "..."
-    if clause is not None and clause.status == "refused":
-        message, hint = f"{clause.words} is not supported: {clause.meaning}", clause.hint
-    else:
-        message = f"This is not a statement of a pipeline: {words}"
-        starts = {words[0] for words in clauses_of("statement")}
-        if first.kind == "word" and first.word not in starts:
-            similar = [start for start in starts if abs(len(start) - len(first.word)) < 2]
-            hint = hint or nearest(first.word, similar)
-        hint = hint or "A pipeline file has CREATE, SET and USE statements."
+    starts = {words[0] for words in clauses_of("statement")}
+    if first.kind == "word" and first.word not in starts:
+        similar = [start for start in starts if abs(len(start) - len(first.word)) < 2]
+        hint = hint or nearest(first.word, similar)
     return UnsupportedError(
-        message, condition=NOT_A_STATEMENT, location=reader.location(first), hint=hint
+        f"This is not a statement of a pipeline: {words}",
+        condition=NOT_A_STATEMENT,
+        location=reader.location(first),
+        hint=hint or "A pipeline file has CREATE, SET and USE statements.",
     )
 
 

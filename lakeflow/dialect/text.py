@@ -50,8 +50,8 @@ class QueryText:
         """
         return Location(self.location.file, *places(self)(offset))
 
-    def slice(self, start: int, stop: int) -> QueryText:
-        """The part from `start` to `stop`, its characters at the same places."""
+    def slice(self, start: int, stop: int, location: Location) -> QueryText:
+        """The part from `start`, which is at `location`, to `stop`; all places stay the same."""
         inside = tuple(
             Substitution(
                 max(s.start, start) - start, min(s.stop, stop) - start, s.location, s.after
@@ -59,7 +59,7 @@ class QueryText:
             for s in self.substitutions
             if s.start < stop and s.stop >= start
         )
-        return QueryText(self.text[start:stop], self.at(start), inside)
+        return QueryText(self.text[start:stop], location, inside)
 
 
 def places(text: QueryText) -> Callable[[int], tuple[int, int]]:

@@ -41,7 +41,7 @@ _TOKEN = re.compile(
 )
 # `/*+` opens a hint, not a comment, where it stands inside a comment.
 _BRACKET = re.compile(r"/\*(?!\+)|\*/")
-_ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|[01][0-7]{2}|.)|(['\"])\2", re.DOTALL)
+_ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|[01][0-7]{2}|.)|''|\"\"", re.DOTALL)
 _ESCAPED = {"0": "\0", "b": "\b", "n": "\n", "r": "\r", "t": "\t", "Z": "\x1a"}
 
 
@@ -124,17 +124,19 @@ def string_value(token: Token) -> str:
     if text[0] == "$":
         width = text.index("$", 1) + 1
         return text[width:-width]
-    value = _ESCAPE.sub(_unescape, text[1:-1])
+    own = text[0]
+    value = _ESCAPE.sub(lambda match: _unescape(match, own), text[1:-1])
     if any("\ud800" <= character <= "\udfff" for character in value):
         # Two `\uXXXX` may spell one character, as in Java; half of one is no character.
         value = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return value
 
 
-def _unescape(match: re.Match[str]) -> str:
-    escape, quote = match.groups()
-    if quote is not None:
-        return str(quote)
+def _unescape(match: re.Match[str], own: str) -> str:
+    escape = match[1]
+    if escape is None:
+        # Two quotes are one, but only of the kind that the string is written in.
+        return own if match[0][0] == own else match[0]
     if len(escape) == 1:
         return match[0] if escape in "%_" else _ESCAPED.get(escape, str(escape))
     code = int(escape, 8) if escape[0] in "01" else int(escape[1:], 16)

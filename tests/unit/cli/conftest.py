@@ -36,7 +36,8 @@ def environment(story: str, **more: str) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("LAKEFLOW_") and name not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")
+        if not name.startswith("LAKEFLOW_")
+        and name not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
     }
     return {**kept, "TERM": "xterm-256color", "FAKE_STORY": story, **more}
 

@@ -6,16 +6,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 from lakeflow.cli.main import main
-from lakeflow.core.errors import DefinitionError, DefinitionErrors, StateError
+from lakeflow.core.errors import DefinitionError, DefinitionErrors, Interrupted, StateError
 from lakeflow.core.events import Event
 from lakeflow.core.location import Location
 from lakeflow.core.schema import Schema
@@ -87,6 +88,7 @@ def flow_event(
     *,
     rows: int = 0,
     dropped: int = 0,
+    quarantined: int = 0,
     counts: Sequence[Counted] = (),
     error: str | None = None,
 ) -> Event:
@@ -96,6 +98,7 @@ def flow_event(
     if counts:
         details["data_quality"] = {
             "dropped_records": dropped,
+            "quarantined_records": quarantined,
             "expectations": [
                 {
                     "name": each.name,
@@ -110,12 +113,12 @@ def flow_event(
         "flow_progress",
         f"Flow '{flow}' has {status}." if status == "FAILED" else f"Flow '{flow}' is {status}.",
         NOON + timedelta(seconds=seconds),
-        level="ERROR" if error else "INFO",
+        level="ERROR" if error else "WARN" if status in ("SKIPPED", "STOPPED") else "INFO",
         flow=flow,
         dataset=flow,
         location=Location("pipeline.sql", 3) if error else None,
         details=details,
-        error={"class": "DataError", "message": error} if error else None,
+        error={"class_name": "DataError", "message": error} if error else None,
     )
 
 
@@ -136,7 +139,9 @@ GOOD = [
     flow_event("silver", "QUEUED"),
     flow_event("bronze", "STARTING", 0.5),
     flow_event("bronze", "RUNNING", 1.5, rows=12_000, dropped=2, counts=[POSITIVE]),
-    flow_event("bronze", "RUNNING", 2.5, rows=345, counts=[Counted("positive", 345, 0)]),
+    flow_event(
+        "bronze", "RUNNING", 2.5, rows=345, quarantined=1, counts=[Counted("positive", 345, 0)]
+    ),
     flow_event("bronze", "COMPLETED", 2.5),
     flow_event("silver", "PLANNING", 2.5),
     flow_event("silver", "COMPLETED", 3.0, rows=9),
@@ -187,6 +192,16 @@ class FakeSession:
                         ),
                     ]
                 )
+            case "unloadable":
+                error = DefinitionError("a is wrong.", location=Location("a.sql", 7))
+                self.tell(
+                    [replace(update_event("FAILED"), level="ERROR", message=f"FAILED: {error}")]
+                )
+                raise error
+            case "early":
+                self.stop()
+                os.kill(os.getpid(), signal.SIGINT)
+                raise Interrupted
             case "broken":
                 raise RuntimeError("the engine came apart")
             case "printing":
@@ -200,6 +215,8 @@ class FakeSession:
                 return self.many()
             case "endless" | "deaf":
                 return self.wait()
+            case "crowd":
+                return self.crowd()
         self.tell(GOOD)
         return UpdateEnd(
             "u-1",
@@ -216,6 +233,14 @@ class FakeSession:
         self.tell([flow_event(name, "COMPLETED", 1.0, rows=1) for name in names])
         ended = tuple(FlowEnd(name, "COMPLETED", 1) for name in names)
         return UpdateEnd("u-3", "COMPLETED", ended)
+
+    def crowd(self) -> UpdateEnd:
+        names = [f"flow_{number:02}" for number in range(60)]
+        self.tell([update_event("RUNNING")])
+        self.tell([flow_event(name, "COMPLETED", 1.0, rows=1) for name in names[:58]])
+        self.tell([flow_event(names[58], "QUEUED"), flow_event(names[59], "RUNNING", rows=1)])
+        self.stopped.wait()
+        return UpdateEnd("u-5", "CANCELED", ())
 
     def wait(self) -> UpdateEnd:
         self.tell([update_event("RUNNING"), flow_event("bronze", "COMPLETED", 0.5, rows=7)])

@@ -27,11 +27,9 @@ def test_plain_lines_of_a_good_update(piped):
     lines = done.stdout.splitlines()
     assert lines[:-1] == [
         "12:00:00  Update is RUNNING.",
-        "12:00:00  bronze                    QUEUED",
-        "12:00:00  silver                    QUEUED",
         "12:00:00  bronze                    STARTING",
         f"12:00:01  {'bronze':<24}  RUNNING    12,000 rows, 2 dropped, positive failed 2 of 12,000",
-        "12:00:02  bronze                    RUNNING    345 rows",
+        "12:00:02  bronze                    RUNNING    345 rows, 1 quarantined",
         "12:00:02  bronze                    COMPLETED",
         "12:00:02  silver                    PLANNING",
         "12:00:03  silver                    COMPLETED  9 rows",
@@ -104,6 +102,7 @@ def test_a_failed_update_says_where_and_ends_with_1(piped):
         "bronze                    FAILED     ERROR pipeline.sql:3: Flow 'bronze' has FAILED. "
         "2 rows violate positive. Mend the rows."
     ) in done.stdout
+    assert f"12:00:01  {'silver':<24}  SKIPPED" in done.stdout.splitlines()
     assert done.stdout.splitlines()[-2:] == ["  bronze FAILED", "  silver SKIPPED"]
 
 
@@ -116,6 +115,19 @@ def test_wrong_definitions_end_with_2_and_come_all_at_once(piped):
         "b.sql:2: b is wrong.",
     ]
     assert "Traceback" not in done.stderr
+
+
+def test_an_error_that_ends_the_update_is_told_once(piped):
+    done = piped("run", "pipeline.sql", story="unloadable")
+    assert done.returncode == 2
+    assert (done.stdout + done.stderr).count("a is wrong.") == 1
+    assert "12:00:00  Update is FAILED." in done.stdout
+
+
+def test_a_stop_before_anything_has_begun(piped):
+    done = piped("run", "pipeline.sql", story="early")
+    assert done.returncode == 130
+    assert done.stderr.splitlines()[-1] == "Stopped before any flow had begun."
 
 
 def test_wrong_definitions_as_json(piped):

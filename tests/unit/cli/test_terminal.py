@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -15,14 +16,15 @@ def pipeline(tmp_path: Path) -> Path:
 
 
 def test_the_last_table_stays_on_the_screen(terminal):
-    opened = terminal("run", "pipeline.sql")
+    opened = terminal("run", "pipeline.sql", columns=120)
     code, screen = opened.end()
     assert code == 0
     lines = [line for line in screen.splitlines() if line]
     assert lines[1].split() == ["Flow", "State", "Rows", "Rate", "Time", "Expectations"]
-    assert lines[2].split() == (
-        "bronze COMPLETED 12,345 6,172 rows/s 2.0 s positive failed 2 of 12,345, 2 dropped".split()
-    )
+    assert lines[2].split(maxsplit=6) == [
+        *"bronze COMPLETED 12,345 6,172 rows/s 2.0".split(),
+        "s  positive failed 2 of 12,345, 2 dropped, 1 quarantined",
+    ]
     assert lines[3].split() == "silver COMPLETED 9 18 rows/s 0.50 s".split()
     assert lines[4].startswith("Update COMPLETED in 0.")
     assert len(lines) == 5
@@ -57,7 +59,14 @@ def test_errors_stand_above_the_table(terminal):
     error = lines.index("error pipeline.sql:3: Flow 'bronze' has FAILED. 2 rows violate positive.")
     assert lines[error + 1] == "  Mend the rows."
     assert lines[error + 2].startswith("Flow")
+    assert "warning" not in screen, "that silver is skipped stands in the table"
     assert lines[-2:] == ["  bronze FAILED", "  silver SKIPPED"]
+
+
+def test_an_error_that_ends_the_update_is_told_once(terminal):
+    code, screen = terminal("run", "pipeline.sql", story="unloadable").end()
+    assert code == 2
+    assert screen.count("a is wrong.") == 1
 
 
 def test_more_flows_than_lines_are_folded_and_all_are_there_at_the_end(terminal):
@@ -66,6 +75,16 @@ def test_more_flows_than_lines_are_folded_and_all_are_there_at_the_end(terminal)
     assert code == 0
     for number in range(60):
         assert screen.count(f"flow_{number:02} ") == 1
+
+
+def test_the_live_table_fits_the_screen(terminal):
+    opened = terminal("run", "pipeline.sql", story="crowd", lines=20)
+    screen = opened.read_until("… 45 more flows; 58 finished")
+    assert re.search("flow_59 +RUNNING", screen)
+    assert re.search("flow_58 +QUEUED", screen)
+    assert len([line for line in screen.splitlines() if line.startswith("flow_")]) == 15
+    opened.press_ctrl_c()
+    assert opened.end()[0] == 130
 
 
 def test_ctrl_c_stops_cleanly_and_says_where_it_stands(terminal):
@@ -98,5 +117,5 @@ def test_the_second_ctrl_c_ends_at_once(terminal):
 def test_a_narrow_terminal_keeps_names_and_states(terminal):
     _, screen = terminal("run", "pipeline.sql", columns=50).end()
     bronze = next(line for line in screen.splitlines() if line.startswith("bronze"))
-    assert "COMPLETED" in bronze
-    assert len(bronze) <= 50
+    assert bronze == "bronze  COMPLETED  12,345  positive failed 2 of 1…"
+    assert len(bronze) == 50
