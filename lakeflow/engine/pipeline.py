@@ -120,7 +120,7 @@ class PreparedPipeline:
             setup=SETUP,
         )
         natives = Natives(backend, scratch, settings.effective_memory_limit())
-        definitions = load(project.files, project.names, project)
+        definitions = load(project.files, project)
         tables: dict[str, Table] = {}
 
         def table_of(name: TableName) -> Table:

@@ -1,1 +1,55 @@
 """What users write: datasets, flows and expectations, and the graph they form."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lakeflow.pipelines.api import (
+        append_flow,
+        create_streaming_table,
+        materialized_view,
+        read,
+        read_stream,
+        sql,
+        table,
+        temporary_view,
+        view,
+    )
+    from lakeflow.pipelines.expectations import (
+        expect,
+        expect_all,
+        expect_all_or_drop,
+        expect_all_or_fail,
+        expect_all_or_quarantine,
+        expect_or_drop,
+        expect_or_fail,
+        expect_or_quarantine,
+    )
+
+__all__ = [
+    "append_flow",
+    "create_streaming_table",
+    "expect",
+    "expect_all",
+    "expect_all_or_drop",
+    "expect_all_or_fail",
+    "expect_all_or_quarantine",
+    "expect_or_drop",
+    "expect_or_fail",
+    "expect_or_quarantine",
+    "materialized_view",
+    "read",
+    "read_stream",
+    "sql",
+    "table",
+    "temporary_view",
+    "view",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    home = "expectations" if name.startswith("expect") else "api"
+    return getattr(importlib.import_module(f"{__name__}.{home}"), name)

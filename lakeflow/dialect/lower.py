@@ -1,0 +1,83 @@
+"""Lowering as a whole: a query, or the condition of an expectation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlglot import exp
+
+import lakeflow.dialect.calls
+import lakeflow.dialect.functions.collections
+import lakeflow.dialect.functions.conditional
+import lakeflow.dialect.functions.dates
+import lakeflow.dialect.functions.numbers
+import lakeflow.dialect.functions.text
+import lakeflow.dialect.nodes
+import lakeflow.dialect.windows  # noqa: F401  # each registers what it knows
+from lakeflow.core.errors import DefinitionError
+from lakeflow.core.location import Location
+from lakeflow.core.schema import Field, Schema, Struct
+from lakeflow.dialect.expressions import Expressions
+from lakeflow.dialect.operators import condition
+from lakeflow.dialect.query import Lowered, Query
+from lakeflow.dialect.references import Reads, find_reads
+from lakeflow.dialect.scope import Analysis, Column, Relation
+from lakeflow.dialect.select import Queries
+from lakeflow.dialect.tree import parse_expression
+from lakeflow.dialect.typed import Problem, Typed
+from lakeflow.dialect.types import INTERVALS, identifier
+
+
+def lower_query(
+    query: Query, inputs: Mapping[str, Schema], hidden: Mapping[str, Struct], time_zone: str
+) -> Lowered:
+    """Lowers a query; see `lakeflow.dialect.query.lower`."""
+    reads = find_reads(query.text, query.location)
+    analysis = Analysis(reads, inputs, hidden, time_zone)
+    analysis.aliases.update(reference.key for reference in reads.references)
+    relation = Queries(analysis).query(reads.tree.root, None)
+    schema = _schema(relation, query.location)
+    return Lowered(
+        relation.sql,
+        schema,
+        analysis.deterministic,
+        tuple(analysis.stateful),
+        frozenset(analysis.metadata),
+    )
+
+
+def _schema(relation: Relation, location: Location) -> Schema:
+    fields: list[Field] = []
+    for field in relation.fields:
+        if any(known.name.lower() == field.name.lower() for known in fields):
+            raise DefinitionError(
+                f"The query has two columns named {field.name}.",
+                condition="COLUMN_ALREADY_EXISTS",
+                location=location,
+                hint="Give one of them another name with AS.",
+            )
+        if field.type in INTERVALS:
+            raise DefinitionError(
+                f"The column {field.name} is an {field.type}, which no table can hold.",
+                condition="UNSUPPORTED_DATATYPE",
+                location=location,
+                hint="Use timestampdiff(..) or cast the parts to BIGINT.",
+            )
+        fields.append(Field(field.name, field.type))
+    return Schema(tuple(fields))
+
+
+def lower_condition(text: str, schema: Schema, location: Location, time_zone: str) -> str:
+    """Lowers the condition of an expectation; see `lakeflow.dialect.query.lower_predicate`."""
+    tree = parse_expression(text, location)
+    analysis = Analysis(Reads(tree, (), {}), {}, {}, time_zone)
+    columns = tuple(
+        Column(field.name, Typed(identifier(field.name), field.type), ()) for field in schema
+    )
+    node: exp.Expr = tree.root
+    here = Expressions(analysis, columns, "an expectation")
+    value = here.lower(node)
+    try:
+        return condition(value, "An expectation", time_zone).sql
+    except Problem as problem:
+        raise here.located(node, problem) from None

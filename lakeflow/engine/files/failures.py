@@ -1,0 +1,118 @@
+"""What DuckDB says about a file it cannot read, in the user's words."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+
+from lakeflow.connect.source import FileScan
+from lakeflow.core.errors import DataError, LakeflowError, SourceError
+from lakeflow.core.location import Location
+from lakeflow.engine.files.disk import local
+from lakeflow.engine.files.rows import MISFIT
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """These files are to be read row by row."""
+
+    paths: frozenset[str]
+
+
+class FileError(DataError):
+    """A file cannot be read.
+
+    Args:
+        file: Which, so that it can be left out where the user says so.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str,
+        condition: str | None = None,
+        location: Location | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, condition=condition, location=location, hint=hint)
+        self.file = file
+
+
+def translate(
+    error: Exception, scan: FileScan, careful: frozenset[str], location: Location | None
+) -> Retry | LakeflowError | None:
+    """What to do about an error of a query over files.
+
+    Args:
+        error: What was raised.
+        scan: The files.
+        careful: Those that were read row by row.
+        location: Where the user wrote the read.
+
+    Returns:
+        A retry, the error to raise instead, or None where the error is not about files.
+    """
+    import duckdb
+
+    if isinstance(error, LakeflowError):
+        return error
+    if not isinstance(error, duckdb.Error):
+        return None
+    said = str(error)
+    if MISFIT in said:
+        return _misfit(said, location)
+    path = _path(said, scan)
+    if scan.format in ("csv", "json") and _is_structure(said):
+        paths = {path} if path else {file.path for file in scan.files}
+        if not paths <= careful:
+            return Retry(frozenset(paths))
+    if path is None:
+        return None
+    return _damaged(said, path, location)
+
+
+_STRUCTURE = re.compile(
+    r"CSV Error|CSV Parser|CSV File|Malformed JSON|maximum_object_size|maximum.line.size|GZIP|ZSTD"
+    r"|unicode|UTF-8|utf8",
+    re.IGNORECASE,
+)
+
+
+def _is_structure(said: str) -> bool:
+    return _STRUCTURE.search(said) is not None
+
+
+def _path(said: str, scan: FileScan) -> str | None:
+    """The file of the scan that a message names."""
+    named = [file.path for file in scan.files if local(file.path) in said]
+    return max(named, key=len, default=None)
+
+
+def _misfit(said: str, location: Location | None) -> DataError:
+    text = said.split(MISFIT, 1)[1]
+    value, _ = json.JSONDecoder().raw_decode(text)
+    return FileError(
+        f"The value {value['value']!r} of the column {value['column']} is no {value['type']},"
+        f" in {value['file']}.",
+        condition="MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION",
+        file=value["file"],
+        location=location,
+        hint="Set rescuedDataColumn to keep such values apart, or mode => 'PERMISSIVE' to take"
+        " NULL for them.",
+    )
+
+
+def _damaged(said: str, path: str, location: Location | None) -> FileError | SourceError:
+    if "No files found" in said or "Cannot open file" in said:
+        return SourceError(f"The file {path} vanished or cannot be opened.", location=location)
+    why = said.split("\n", 1)[0].split(":", 1)[-1].strip()
+    for name in (f"'{local(path)}'", f'"{local(path)}"', local(path)):
+        why = why.replace(name, "it")
+    return FileError(
+        f"The file {path} is damaged or not what its format says: {why}",
+        file=path,
+        location=location,
+        hint="Deliver the file again, or set ignoreCorruptFiles to go on without it.",
+    )

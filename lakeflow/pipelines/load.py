@@ -1,0 +1,147 @@
+"""Runs the user's Python files and reads the SQL files; what they declare comes back."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+import types
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lakeflow.core.errors import DefinitionError, DefinitionErrors, LakeflowError
+from lakeflow.core.location import Location
+from lakeflow.core.names import TableName, split_name
+from lakeflow.dialect.parse import parse_statements
+from lakeflow.dialect.statements import CreateFlow, CreateTable, CreateView, UseName
+from lakeflow.dialect.text import QueryText
+from lakeflow.pipelines.elements import Dataset, Expectation, Flow, SqlQuery
+from lakeflow.pipelines.registry import ListRegistry, registration
+from lakeflow.pipelines.spec import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Definitions:
+    """Everything that the files of a pipeline declare."""
+
+    datasets: tuple[Dataset, ...]
+    flows: tuple[Flow, ...]
+
+
+def load(files: Sequence[Path], project: Project) -> Definitions:
+    """Loads definition files.
+
+    Args:
+        files: Python and SQL files, in order.
+        project: Completes names and gives the values of parameters.
+
+    Raises:
+        DefinitionErrors: What is wrong in any of them.
+    """
+    registry = ListRegistry()
+    errors: list[LakeflowError] = []
+    for file in files:
+        try:
+            if file.suffix == ".sql":
+                _load_sql(file, project, registry)
+            else:
+                _load_python(file, registry)
+        except DefinitionErrors as found:
+            errors.extend(found.errors)
+        except LakeflowError as error:
+            errors.append(error)
+    if errors:
+        raise DefinitionErrors(errors)
+    return Definitions(tuple(registry.datasets), tuple(registry.flows))
+
+
+def _load_python(file: Path, registry: ListRegistry) -> None:
+    try:
+        code = compile(file.read_text(encoding="utf-8"), str(file), "exec")
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None) or 1
+        raise DefinitionError(
+            f"Python cannot read it: {error}.", location=Location(str(file), line)
+        ) from error
+    module = types.ModuleType(file.stem)
+    module.__file__ = str(file)
+    sys.path.insert(0, str(file.parent))
+    try:
+        with registration(registry):
+            exec(code, module.__dict__)
+    except LakeflowError:
+        raise
+    except Exception as error:
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(file)]
+        line = frames[-1].lineno if frames and frames[-1].lineno else 1
+        raise DefinitionError(
+            f"{type(error).__name__} while the file was loaded: {error}",
+            location=Location(str(file), line),
+        ) from error
+    finally:
+        sys.path.remove(str(file.parent))
+
+
+def _load_sql(file: Path, project: Project, registry: ListRegistry) -> None:
+    text = file.read_text(encoding="utf-8-sig")
+    catalog, schema = project.catalog, project.schema
+    for statement in parse_statements(text, str(file), project.configuration):
+        match statement:
+            case UseName(kind="catalog", name=name):
+                catalog, schema = split_name(name)[0], project.schema
+            case UseName(name=name):
+                *above, schema = split_name(name)
+                catalog = above[0] if above else catalog
+            case CreateTable() | CreateView():
+                _add_table(statement, catalog, schema, registry)
+            case CreateFlow():
+                target = _complete(statement.target, catalog, schema)
+                registry.register_flow(
+                    Flow(
+                        split_name(statement.name)[-1],
+                        target,
+                        _query(statement.query),
+                        statement.location,
+                        statement.comment,
+                    )
+                )
+
+
+def _add_table(
+    statement: CreateTable | CreateView, catalog: str, schema: str, registry: ListRegistry
+) -> None:
+    name = _complete(statement.name, catalog, schema)
+    dataset = Dataset(
+        name,
+        statement.kind if isinstance(statement, CreateTable) else "temporary_view",
+        statement.location,
+        comment=statement.comment,
+        properties=statement.properties,
+        expectations=tuple(
+            Expectation(rule.name, rule.predicate.text, rule.violation, rule.predicate.location)
+            for rule in statement.expectations
+        ),
+    )
+    if isinstance(statement, CreateTable):
+        dataset = replace(
+            dataset,
+            schema=statement.schema,
+            partition_columns=statement.partition_columns,
+            cluster_columns=statement.cluster_columns,
+        )
+    registry.register_dataset(dataset)
+    if statement.query is not None:
+        registry.register_flow(
+            Flow(name.short, name, _query(statement.query), statement.location, statement.comment)
+        )
+
+
+def _query(text: QueryText) -> SqlQuery:
+    return SqlQuery(text.text, text.location)
+
+
+def _complete(text: str, catalog: str, schema: str) -> TableName:
+    parts = split_name(text)
+    if len(parts) == 2 and parts[0].upper() == "LIVE":
+        text = text.split(".", 1)[1]
+    return TableName.parse(text, catalog=catalog, schema=schema)

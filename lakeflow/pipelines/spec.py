@@ -1,0 +1,165 @@
+"""What `lakeflow run` is pointed at: a file, a folder, or a project file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lakeflow.core.errors import ConfigurationError
+from lakeflow.core.location import Location
+from lakeflow.core.names import DEFAULT_CATALOG, DEFAULT_SCHEMA, nearest
+
+PROJECT_FILES = ("pipeline.yml", "pipeline.yaml", "spark-pipeline.yml", "spark-pipeline.yaml")
+KEYS = ("name", "storage", "catalog", "database", "schema", "configuration", "libraries")
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A pipeline's files and settings.
+
+    Args:
+        name: The pipeline's name.
+        folder: From which relative paths are taken.
+        files: Definition files, in the order in which they are loaded.
+        catalog: Catalog of names that do not say one.
+        schema: Schema of names that do not say one.
+        configuration: Values of `${name}` in SQL.
+        storage: The lakehouse, where the project file names one.
+    """
+
+    name: str
+    folder: Path
+    files: tuple[Path, ...]
+    catalog: str = DEFAULT_CATALOG
+    schema: str = DEFAULT_SCHEMA
+    configuration: Mapping[str, str] = field(default_factory=dict)
+    storage: str | None = None
+
+
+def find_project(path: Path) -> Project:
+    """The project at a path.
+
+    Args:
+        path: A .py or .sql file, a folder, or a project file.
+
+    Raises:
+        ConfigurationError: There is nothing to run, or the project file is not valid.
+    """
+    path = path.absolute()
+    if path.is_dir():
+        found = [path / name for name in PROJECT_FILES if (path / name).is_file()]
+        if len(found) > 1:
+            raise ConfigurationError(
+                f"{path} has two project files, {found[0].name} and {found[1].name}.",
+                condition="MULTIPLE_PIPELINE_SPEC_FILES_FOUND",
+                hint="Remove one of them.",
+            )
+        return _read(found[0]) if found else Project(path.name, path, _definitions(path))
+    if path.suffix in (".yml", ".yaml"):
+        return _read(path)
+    if path.suffix not in (".py", ".sql"):
+        raise ConfigurationError(
+            f"{path} is not a definition file.",
+            condition="PIPELINE_UNSUPPORTED_DEFINITIONS_FILE_EXTENSION",
+            hint="A pipeline is written in .py and .sql files.",
+        )
+    if not path.is_file():
+        raise ConfigurationError(f"There is no file {path}.")
+    return Project(path.stem, path.parent, (path,))
+
+
+def _definitions(folder: Path) -> tuple[Path, ...]:
+    files = tuple(
+        sorted(
+            file
+            for file in folder.rglob("*")
+            if file.suffix in (".py", ".sql") and "__pycache__" not in file.parts
+        )
+    )
+    if not files:
+        raise ConfigurationError(f"{folder} holds no .py or .sql file.")
+    return files
+
+
+def _read(path: Path) -> Project:
+    import yaml
+
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(value, dict):
+        raise ConfigurationError(f"{path} is not a mapping of keys to values.")
+    for key in value:
+        if key not in KEYS:
+            raise ConfigurationError(
+                f"{key} is not a key of a project file.",
+                condition="PIPELINE_SPEC_UNEXPECTED_FIELD",
+                location=Location(str(path), _line_of(path, str(key))),
+                hint=nearest(str(key), KEYS) or f"Keys are {', '.join(KEYS)}.",
+            )
+    if not isinstance(value.get("name"), str):
+        raise ConfigurationError(
+            f"{path} does not name the pipeline.",
+            condition="PIPELINE_SPEC_MISSING_REQUIRED_FIELD",
+            hint="Add a line such as name: orders.",
+        )
+    return Project(
+        value["name"],
+        path.parent,
+        _libraries(path, value.get("libraries")),
+        value.get("catalog") or DEFAULT_CATALOG,
+        value.get("database") or value.get("schema") or DEFAULT_SCHEMA,
+        _configuration(path, value.get("configuration") or {}),
+        value.get("storage"),
+    )
+
+
+def _configuration(path: Path, value: Any) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise ConfigurationError(
+            f"configuration in {path} is not a mapping.", condition="PIPELINE_SPEC_FIELD_NOT_DICT"
+        )
+    for key, found in value.items():
+        if not isinstance(key, str) or not isinstance(found, str):
+            raise ConfigurationError(
+                f"configuration.{key} in {path} is not text.",
+                condition="PIPELINE_SPEC_DICT_VALUE_NOT_STRING",
+                location=Location(str(path), _line_of(path, str(key))),
+                hint="Put the value in quotes.",
+            )
+    return dict(value)
+
+
+def _libraries(path: Path, value: Any) -> tuple[Path, ...]:
+    if value is None:
+        return _definitions(path.parent)
+    files: list[Path] = []
+    for library in value:
+        include = (library.get("glob") or {}).get("include") or (library.get("file") or {}).get(
+            "path"
+        )
+        if not isinstance(include, str):
+            raise ConfigurationError(
+                f"A library in {path} names neither glob.include nor file.path.",
+                condition="PIPELINE_SPEC_INVALID_GLOB_PATTERN",
+            )
+        if include.endswith("/**"):
+            files.extend(_definitions(path.parent / include.removesuffix("/**")))
+        elif "*" in include:
+            raise ConfigurationError(
+                f"The pattern {include} in {path} is neither a file nor folder/**.",
+                condition="PIPELINE_SPEC_INVALID_GLOB_PATTERN",
+            )
+        else:
+            files.append(path.parent / include)
+    return tuple(files)
+
+
+def _line_of(path: Path, key: str) -> int:
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if line.strip().startswith((f"{key}:", f'"{key}":', f"'{key}':")):
+            return number
+    return 1
