@@ -207,6 +207,8 @@ def translated(error: Exception, location: Location | None) -> LakeflowError:
     """A DuckDB error as one of ours, without the SQL that the user did not write."""
     message = str(error).split("\n\nLINE ")[0].split("\nLINE ")[0].strip()
     kind, _, rest = message.partition(": ")
+    if "lakeflow:misfit:" in message:
+        return DataError(message.split("lakeflow:misfit:", 1)[1].strip(), location=location)
     conditions = {
         "Conversion Error": "CAST_INVALID_INPUT",
         "Out of Range Error": "ARITHMETIC_OVERFLOW",

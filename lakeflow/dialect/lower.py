@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from sqlglot import exp
 
 import lakeflow.dialect.calls
-import lakeflow.dialect.functions.collections
 import lakeflow.dialect.functions.conditional
 import lakeflow.dialect.functions.dates
 import lakeflow.dialect.functions.numbers

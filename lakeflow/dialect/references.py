@@ -44,7 +44,9 @@ def find_reads(text: str, location: Location) -> Reads:
         if not function and (not name or visible_cte(node) is not None):
             continue
         streaming = stream_of(node) is not None
-        if (streaming and name[:1] and name[0].lower() == "live" and len(name) > 1) or (len(name) > 1 and name[0].lower() == "live"):
+        if (streaming and name[:1] and name[0].lower() == "live" and len(name) > 1) or (
+            len(name) > 1 and name[0].lower() == "live"
+        ):
             name = name[1:]
         identity = (tuple(part.lower() for part in name), function, arguments, streaming)
         if identity not in found:

@@ -285,7 +285,9 @@ class Relations:
     def _note_state(self, left: Source, right: Source, side: str, kind: str) -> None:
         if left.streaming and right.streaming:
             self.analysis.keeps_state("a join of two streams")
-        elif (left.streaming and side in ("RIGHT", "FULL")) or (right.streaming and (side in ("LEFT", "FULL") or kind in _PARTIAL)):
+        elif (left.streaming and side in ("RIGHT", "FULL")) or (
+            right.streaming and (side in ("LEFT", "FULL") or kind in _PARTIAL)
+        ):
             self.analysis.keeps_state("an outer join that keeps rows without a match in a stream")
 
     def _on(

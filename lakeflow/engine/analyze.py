@@ -28,7 +28,7 @@ from lakeflow.pipelines.elements import (
 from lakeflow.pipelines.graph import Graph, Read
 
 if TYPE_CHECKING:
-    from lakeflow.engine.native import NativeAnalysis
+    from lakeflow.engine.native import Natives
 
 SourceSchema = Callable[[Flow, "SourceRead"], "SourceRead"]
 """Completes a source's read with its columns: declared, stored or inferred."""
@@ -50,12 +50,12 @@ class Surroundings:
     table_schema: Callable[[TableName], Schema | None]
     source: SourceSchema
     connector_options: Callable[[str, Reference], Mapping[str, str]]
-    native: NativeAnalysis
+    native: Natives
     rebuilt: frozenset[TableName] = frozenset()
     time_zone: str = "UTC"
 
 
-def reads_of(flow: Flow, native: NativeAnalysis) -> Sequence[Read]:
+def reads_of(flow: Flow, native: Natives) -> Sequence[Read]:
     """What a flow reads, for the graph: names with STREAM or not, and where.
 
     Raises:

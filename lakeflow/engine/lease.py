@@ -53,6 +53,19 @@ def _holder() -> dict[str, str | int]:
     return {"host": socket.gethostname(), "process": os.getpid()}
 
 
+class NoLease:
+    """The lease of one who only looks."""
+
+    epoch = 0
+    needs_fence = False
+
+    def check(self) -> None:
+        """Whoever only looks may always look."""
+
+    def release(self) -> None:
+        """There is nothing to give up."""
+
+
 class LockLease:
     """A lock of the operating system.
 

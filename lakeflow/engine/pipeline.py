@@ -16,9 +16,10 @@ from lakeflow.core.schema import Schema
 from lakeflow.core.settings import Settings
 from lakeflow.dialect.setup import SETUP
 from lakeflow.engine.analyze import Analysis, Surroundings, reads_of
-from lakeflow.engine.batch import BatchWriter
-from lakeflow.engine.lease import Lease
+from lakeflow.engine.batch import BatchWriter, FlowTarget
+from lakeflow.engine.lease import Lease, NoLease
 from lakeflow.engine.native import Natives
+from lakeflow.engine.refresh import why
 from lakeflow.engine.resolve import ResolvedFlow, SourceRead
 from lakeflow.engine.run import Run
 from lakeflow.engine.sources import Sources
@@ -119,7 +120,7 @@ class PreparedPipeline:
             temporary=scratch / "duckdb",
             setup=SETUP,
         )
-        natives = Natives(backend, scratch, settings.effective_memory_limit())
+        natives = Natives(backend)
         definitions = load(project.files, project)
         tables: dict[str, Table] = {}
 
@@ -133,7 +134,7 @@ class PreparedPipeline:
             exists=lambda name: table_of(name).exists(),
         )
         sources = Sources(
-            project.folder, store, state, backend, clock, settings.session_time_zone, dry=dry
+            project.folder, store, state, backend, clock, settings.session_time_zone, scratch
         )
         return cls(
             pipeline,
@@ -213,8 +214,37 @@ class PreparedPipeline:
             self.settings.max_concurrent_flows,
         )
         run.emit = emit
-        self._attach(flows, targets, run)
+        self._attach(flows)
         return running.execute()
+
+    def technique(self, flow: ResolvedFlow) -> tuple[str, str]:
+        """How a materialized view would be refreshed, and why; nothing is written."""
+        target = self.state.targets().get(str(flow.query.dataset.name))
+        if target is None or not Table(self.store, target.place).exists():
+            return "COMPLETE_RECOMPUTE", "it has never been computed"
+        table = Table(self.store, target.place)
+        entry = self.state.flow(flow.name, flow.query.dataset.name)
+        writing = FlowTarget(flow.name, entry.id, flow.query.dataset.name, table, {})
+        writer = BatchWriter(self.store, self.state.id, NoLease(), self.clock)
+        run = Run(
+            update="",
+            epoch=0,
+            store=self.store,
+            state=self.state,
+            writer=writer,
+            targets=Targets(self.store, self.state, self.clock),
+            backend=self.backend,
+            natives=self.natives,
+            clock=self.clock,
+            scratch=self.scratch,
+            emit=lambda _: None,
+            open_stream=self.sources.open_stream,
+            read_source=self.sources.read_whole,
+            table_of=lambda name: self._tables.setdefault(
+                place_of(name), Table(self.store, place_of(name))
+            ),
+        )
+        return why(run, flow, writer.position(writing).decided)
 
     def stop(self) -> None:
         """Ends the running update cleanly."""
@@ -248,7 +278,7 @@ class PreparedPipeline:
             wanted = sorted(({*wanted, *open_request.tables}) & present)
         return self.state.request_refresh(wanted, epoch) if wanted else None
 
-    def _attach(self, flows: Sequence[ResolvedFlow], targets: Targets, run: Run) -> None:
+    def _attach(self, flows: Sequence[ResolvedFlow]) -> None:
         """Attaches every flow to its sources before any of them reads."""
         for flow in flows:
             for leaf in flow.streams():

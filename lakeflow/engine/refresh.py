@@ -61,7 +61,9 @@ def run_refresh(run: Run, flow: ResolvedFlow, target: Target, *, force: bool) ->
                 replace=True,
             )
             relations = static_relations(run, flow, intent.pins, session)
-            prepared = prepare(attempt, session, relations, _nothing, run.store, run.scratch)
+            prepared = prepare(
+                attempt, session, relations, _nothing, run.store, run.scratch, run.natives
+            )
             decided = run.writer.commit(writing, records.write_prepared(prepared))
             write_batch_event(run, decided)
             records.delete_before(decided.batch)

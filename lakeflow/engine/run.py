@@ -14,6 +14,7 @@ from lakeflow.core.events import Event
 from lakeflow.core.names import TableName
 from lakeflow.engine.batch import BatchWriter, FlowTarget, generation_of
 from lakeflow.engine.inputs import StreamInput
+from lakeflow.engine.native import Natives
 from lakeflow.engine.records import Counts, Generation, Pin
 from lakeflow.engine.resolve import ResolvedFlow, SourceRead, TableRead
 from lakeflow.engine.state import PipelineState
@@ -37,6 +38,7 @@ class Run:
         writer: Commits.
         targets: The pipeline's tables.
         backend: Runs queries.
+        natives: Runs query functions.
         clock: What time it is.
         scratch: Folder for what does not outlive the update.
         emit: Tells listeners what happens.
@@ -52,6 +54,7 @@ class Run:
     writer: BatchWriter
     targets: Targets
     backend: DuckDBBackend
+    natives: Natives
     clock: Clock
     scratch: Path
     emit: Callable[[Event], None]

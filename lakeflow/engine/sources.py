@@ -18,6 +18,7 @@ from lakeflow.connect.source import ArrowScan, FileScan, Limit, Source, SourceCo
 from lakeflow.core.clock import Clock
 from lakeflow.core.errors import DefinitionError, SchemaChanged, SourceError
 from lakeflow.core.schema import STRING, Field, Schema
+from lakeflow.core.settings import read_bytes
 from lakeflow.dialect.query import Reference
 from lakeflow.engine import files
 from lakeflow.engine.batch import FlowTarget, generation_of
@@ -50,7 +51,7 @@ class Sources:
         backend: Reads files for inference.
         clock: What time it is.
         time_zone: The session's.
-        dry: Whether nothing may be written.
+        scratch: Folder for what does not outlive the update.
     """
 
     folder: Path
@@ -59,7 +60,7 @@ class Sources:
     backend: DuckDBBackend
     clock: Clock
     time_zone: str
-    dry: bool
+    scratch: Path
     rebuilding: str | None = None
     run: Run | None = None
     _inferred: dict[str, Schema] = field(default_factory=dict)
@@ -100,15 +101,11 @@ class Sources:
         with closing(self._open(read, MemoryRecordStore())) as source:
             known = source.schema()
             if known is not None:
-                return replace(read, schema=known)
-            options = files.read_options(read.options, location=read.location)
-            rescued = options.rescued_column
+                return replace(read, schema=known, rescued=_option(read, "rescueddatacolumn"))
+            rescued = _rescued(read)
             stored = None if rebuilt or not read.streaming else self._stored(flow, read)
             text = None if stored is None else stored.newest()
-            if text is not None:
-                schema = Schema.from_delta(text)
-            else:
-                schema = self._infer(read, source)
+            schema = self._infer(read, source) if text is None else Schema.from_delta(text)
         if rescued is not None and schema.find(rescued) is None:
             schema = Schema((*schema.fields, Field(rescued, STRING)))
         return replace(read, schema=schema, rescued=rescued)
@@ -127,7 +124,7 @@ class Sources:
         schemas = StoredSchemas(self.store, f"{folder}/schemas")
         if source.schema() is None and schemas.newest() is None:
             schemas.add(_without(leaf).to_delta())
-        reader = _Files(self, schemas, leaf)
+        reader = _Files(self, schemas)
         options = {name.lower(): value for name, value in leaf.options.items()}
         return SourceStream(leaf, source, _limit(options), reader.relation, reader.verify)
 
@@ -150,6 +147,7 @@ class Sources:
             _without(read),
             metadata=read.metadata,
             rescued_column=read.rescued,
+            scratch=self.scratch,
             time_zone=self.time_zone,
             location=read.location,
         )
@@ -205,7 +203,7 @@ class _Files:
 
     sources: Sources
     schemas: StoredSchemas
-    read: SourceRead
+    read_now: list[FileScan] = field(default_factory=list)
 
     def relation(self, scan: FileScan, read: SourceRead, session: DuckDBSession) -> str:
         """The SELECT of a batch's files.
@@ -213,26 +211,31 @@ class _Files:
         Raises:
             SchemaChanged: The files have new columns; those are stored by now.
         """
-        options = files.read_options(read.options, location=read.location)
         known = _without(read)
-        if options.looks_for_new_columns:
-            new = files.new_columns(session.connection, scan, known, location=read.location)
-            if len(new):
-                seen = Schema((*known.fields, *new.fields))
-                wider = files.evolve(known, seen, options.evolution_mode, location=read.location)
-                if wider != known:
-                    self.schemas.add(wider.to_delta())
-                    raise SchemaChanged(
-                        f"{read.options.get('path', read.id)} has new columns: "
-                        f"{', '.join(new.names)}.",
-                        condition="UNKNOWN_FIELD_EXCEPTION.NEW_FIELDS_IN_FILE",
-                        location=read.location,
-                    )
+        mode = _option(read, "schemaevolutionmode")
+        if mode is None:
+            mode = "none" if _option(read, "schema") else "addNewColumns"
+        names = files.new_columns(scan, known, location=read.location)
+        if names:
+            seen = files.infer(
+                session.connection, scan, scratch=self.sources.scratch, location=read.location
+            )
+            wider = files.evolve(known, seen, mode, location=read.location)
+            if wider != known:
+                self.schemas.add(wider.to_delta())
+                raise SchemaChanged(
+                    f"{read.options.get('path', read.id)} has new columns: {', '.join(names)}.",
+                    condition="UNKNOWN_FIELD_EXCEPTION.NEW_FIELDS_IN_FILE",
+                    location=read.location,
+                )
+        scan = files.verify(scan, files.read_options(scan, read.location))
+        self.read_now.append(scan)
         return self.sources.file_relation(scan, read, session)
 
-    def verify(self, scan: FileScan, read: SourceRead) -> None:
+    def verify(self, scan: FileScan, read: SourceRead) -> None:  # noqa: ARG002
         """Raises if a file changed while it was read."""
-        files.verify_unchanged(scan, location=read.location)
+        while self.read_now:
+            files.verify_unchanged(self.read_now.pop())
 
 
 def _folder(place: str, flow_id: str, generation: Generation, read: SourceRead) -> str:
@@ -264,12 +267,20 @@ def _number(text: str | None) -> int | None:
 
 
 def _size(text: str | None) -> int | None:
-    from lakeflow.core.settings import read_bytes
+    return None if text is None else read_bytes(text)
 
-    return (
-        None
-        if text is None
-        else read_bytes(
-            text.removesuffix("b").removesuffix("B") + "B" if not text.isdigit() else text
-        )
-    )
+
+def _option(read: SourceRead, name: str) -> str | None:
+    """An option by its lower-case name."""
+    for given, value in read.options.items():
+        if given.lower().removeprefix("cloudfiles.") == name:
+            return value
+    return None
+
+
+def _rescued(read: SourceRead) -> str | None:
+    """The column for values that do not fit: every inferred schema has one."""
+    given = _option(read, "rescueddatacolumn")
+    if given is not None:
+        return given
+    return None if _option(read, "schemaevolutionmode") == "none" else files.RESCUED_COLUMN

@@ -16,6 +16,7 @@ from lakeflow.engine import checks
 from lakeflow.engine.bind import bound_sql
 from lakeflow.engine.checks import Check, quarantine_schema
 from lakeflow.engine.fit import fit
+from lakeflow.engine.native import Natives
 from lakeflow.engine.records import Counts, Intent, Pin, Prepared, TargetFiles
 from lakeflow.engine.resolve import ResolvedFlow, ResolvedQuery
 from lakeflow.engine.targets import Target
@@ -60,6 +61,7 @@ def prepare(
     verify: Callable[[], None],
     store: Store,
     scratch: Path,
+    natives: Natives,
 ) -> Prepared:
     """Computes a batch and makes its files durable; the record of it is not written yet.
 
@@ -70,6 +72,7 @@ def prepare(
         verify: Raises if what was read has changed meanwhile.
         store: The lakehouse.
         scratch: A folder for what does not outlive the attempt.
+        natives: Runs query functions.
 
     Raises:
         DataError: Rows do not fit, or violate an expectation that fails the update.
@@ -79,7 +82,7 @@ def prepare(
     dataset = query.dataset.name.short
     scratch = scratch / uuid.uuid4().hex
     try:
-        sql, view_counts = _compute_views(query, dict(relations), session, scratch)
+        sql, view_counts = _compute_views(query, dict(relations), session, scratch, natives)
         fitted = fit(sql, query.schema, attempt.table_schema, dataset, location)
         main, beside = attempt.target.main, attempt.target.companions.get(QUARANTINE_SUFFIX)
         staged = checks.stage(
@@ -140,6 +143,7 @@ def _compute_views(
     relations: dict[str, str],
     session: DuckDBSession,
     scratch: Path,
+    natives: Natives,
 ) -> tuple[str, list[tuple[str, Counts]]]:
     """The query's SQL, after computing apart the views that have expectations."""
     counts: list[tuple[str, Counts]] = []
@@ -149,7 +153,7 @@ def _compute_views(
         name = f"view:{found.dataset.name}"
         if name in relations:
             continue
-        sql, inner = _compute_views(found, relations, session, scratch)
+        sql, inner = _compute_views(found, relations, session, scratch, natives)
         counts.extend(inner)
         if not found.checks:
             continue
@@ -167,7 +171,7 @@ def _compute_views(
         )
         relations[name] = parquet_relation([f.path for f in staged.main], found.schema)
         counts.append((found.dataset.name.short, staged.counts))
-    return bound_sql(query, relations), counts
+    return bound_sql(query, relations, natives, session), counts
 
 
 def _with_views(counts: Counts, views: list[tuple[str, Counts]]) -> Counts:

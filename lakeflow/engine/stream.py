@@ -240,7 +240,7 @@ def _prepare(batch: _Batch, session: DuckDBSession, start: FlowStart) -> Prepare
         table_schema=_table_schema(batch, start),
         replace=False,
     )
-    prepared = prepare(attempt, session, relations, verify, run.store, run.scratch)
+    prepared = prepare(attempt, session, relations, verify, run.store, run.scratch, run.natives)
     return batch.records.write_prepared(prepared)
 
 

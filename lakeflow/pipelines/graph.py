@@ -248,7 +248,9 @@ class _Builder:
                     )
             names[flow.name] = seen[(flow.name, flow.target)] = flow
             target = self.datasets.get(flow.target)
-            if target is None or (target.kind == "temporary_view" and flow.name != target.name.short):
+            if target is None or (
+                target.kind == "temporary_view" and flow.name != target.name.short
+            ):
                 self._error(
                     f"Flow {flow.name} writes {flow.target.short}, which is not a streaming table "
                     "of the pipeline.",

@@ -1,0 +1,176 @@
+"""Lists files, admits those that were never seen, and remembers them; it does not read them."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from lakeflow.connect.source import FileEntry, FileScan, Limit, SourceContext
+from lakeflow.core.errors import ConfigurationError, SourceError, UnsupportedError
+from lakeflow.core.names import nearest
+from lakeflow.core.schema import Schema
+
+FORMATS = ("csv", "json", "parquet")
+DEFAULT_FILES = 1000
+"""Files of one batch where `maxFilesPerTrigger` says nothing, as Auto Loader does."""
+
+LISTING = frozenset(
+    "path format maxfilespertrigger maxbytespertrigger pathglobfilter filenamepattern "
+    "recursivefilelookup".split()
+)
+READING = frozenset(
+    "columnnameofcorruptrecord infercolumntypes inferschema mode readercasesensitive "
+    "rescueddatacolumn schema schemaevolutionmode schemahints dateformat timestampformat "
+    "timestampntzformat timezone charset comment delimiter emptyvalue encoding escape header "
+    "ignoreleadingwhitespace ignoretrailingwhitespace linesep multiline nanvalue negativeinf "
+    "nullvalue positiveinf quote sep skiprows infertimestamp primitivesasstring mergeschema "
+    "ignoremissingfiles".split()
+)
+
+
+class FilesConnector:
+    """Files of a local file system."""
+
+    name = "files"
+    positional = ("path",)
+
+    def source(self, options: Mapping[str, str], context: SourceContext) -> FilesSource:
+        """Opens a folder, a file or a pattern.
+
+        Raises:
+            ConfigurationError: An option is unknown, missing or not valid.
+        """
+        found: dict[str, str] = {}
+        for name, value in options.items():
+            plain = name.lower().removeprefix("cloudfiles.")
+            if plain not in LISTING | READING:
+                raise ConfigurationError(
+                    f"read_files has no option {name}.",
+                    location=context.location,
+                    hint=nearest(plain, LISTING | READING) or None,
+                )
+            found[plain] = value
+        if "path" not in found:
+            raise ConfigurationError("read_files needs a path.", location=context.location)
+        return FilesSource(found, _format(found, context), context)
+
+
+def _format(options: Mapping[str, str], context: SourceContext) -> str:
+    given = options.get("format") or Path(options["path"]).suffix.removeprefix(".")
+    if given.lower() not in FORMATS:
+        raise UnsupportedError(
+            f"Files of the format {given or '(none)'} cannot be read.",
+            location=context.location,
+            hint=f"Give format => one of {', '.join(FORMATS)}.",
+        )
+    return given.lower()
+
+
+class FilesSource:
+    """One opened folder; positions are numbers into the ledger.
+
+    A file is known by its path below the folder: names and times never decide what is new.
+    """
+
+    group: str | None = None
+
+    def __init__(
+        self, options: Mapping[str, str], file_format: str, context: SourceContext
+    ) -> None:
+        self._options = options
+        self._format = file_format
+        self._context = context
+        self._ledger = context.ledger
+        path = options["path"].removeprefix("file://")
+        wild = [n for n, part in enumerate(Path(path).parts) if any(c in part for c in "*?[")]
+        parts = Path(path).parts
+        self._root = Path(*parts[: wild[0]]) if wild else Path(path)
+        self._pattern = "/".join(parts[wild[0] :]) if wild else None
+
+    def schema(self) -> Schema | None:
+        """The columns that the user declared; None where they are inferred."""
+        text = self._options.get("schema")
+        return Schema.from_ddl(text) if text else None
+
+    def horizon(self) -> int | None:
+        """Lists everything and admits what was never seen."""
+        new = self._ledger.new(self._list())
+        entries = []
+        for name in sorted(new):
+            try:
+                found = self._path(name).stat()
+            except FileNotFoundError:
+                continue
+            entries.append(FileEntry(name, found.st_size, found.st_mtime_ns))
+        return self._ledger.append(entries) or None
+
+    def latest(self, start: int | None, limit: Limit, upto: int) -> int:
+        """The end of the next batch."""
+        begun = start or 0
+        unlimited = limit.max_files is None and limit.max_bytes is None
+        files = limit.max_files or (upto - begun if unlimited else DEFAULT_FILES)
+        end = min(begun + files, upto)
+        if limit.max_bytes is not None:
+            total = 0
+            for number, entry in enumerate(self._ledger.entries(begun, end), begun + 1):
+                total += entry.size
+                if total >= limit.max_bytes:
+                    return number
+        return end
+
+    def read(self, start: int | None, end: int) -> FileScan:
+        """The files of a range."""
+        files = tuple(
+            FileEntry(str(self._path(entry.path)), entry.size, entry.modified)
+            for entry in self._ledger.entries(start or 0, end)
+        )
+        reading = {name: v for name, v in self._options.items() if name in READING}
+        return FileScan(files, self._format, reading)
+
+    def commit(self, end: int) -> None:
+        """Files stay where they are."""
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+    def _path(self, name: str) -> Path:
+        return self._root if name == "." else self._root / name
+
+    def _list(self) -> Iterator[str]:
+        if self._root.is_file():
+            yield "."
+            return
+        if not self._root.exists():
+            raise SourceError(
+                f"There is no file or folder {self._root}.",
+                condition="PATH_NOT_FOUND",
+                location=self._context.location,
+            )
+        glob = self._options.get("pathglobfilter") or self._options.get("filenamepattern")
+        for name in self._walk(str(self._root), "", frozenset()):
+            if glob and not fnmatch.fnmatchcase(name.rsplit("/", 1)[-1], glob):
+                continue
+            if self._pattern and not fnmatch.fnmatchcase(name, self._pattern):
+                continue
+            yield name
+
+    def _walk(self, folder: str, below: str, above: frozenset[str]) -> Iterator[str]:
+        recursive = self._options.get("recursivefilelookup", "true").lower() == "true"
+        try:
+            entries = list(os.scandir(folder))
+        except PermissionError as error:
+            raise SourceError(
+                f"The folder {folder} cannot be read: there is no right to.",
+                location=self._context.location,
+            ) from error
+        for entry in entries:
+            if entry.name.startswith(("_", ".")):
+                continue
+            if not entry.is_dir():
+                yield below + entry.name
+            elif recursive:
+                real = os.path.realpath(entry.path)
+                if real not in above:
+                    yield from self._walk(entry.path, f"{below}{entry.name}/", above | {real})
