@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from lakeflow.connect.source import FileEntry
@@ -128,7 +128,7 @@ class Ledger:
             self._take(segment)
         self._loaded = True
 
-    def _take(self, segment: dict[str, list[str] | list[int] | int]) -> None:
+    def _take(self, segment: Mapping[str, object]) -> None:
         paths, sizes, modified = segment["paths"], segment["sizes"], segment["modified"]
         assert isinstance(paths, list)
         assert isinstance(sizes, list)

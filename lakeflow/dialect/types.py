@@ -57,7 +57,7 @@ _DUCKDB = {
     DAY: "INTERVAL",
     DAY_TIME: "INTERVAL",
 }
-_SPARK = {name: kind for kind, name in _DUCKDB.items() if name not in ("INTERVAL",)} | {
+_SPARK = {name: kind for kind, name in _DUCKDB.items() if name != "INTERVAL"} | {
     "INTEGER": INT,
     "TIMESTAMPTZ": TIMESTAMP,
     '"NULL"': VOID,

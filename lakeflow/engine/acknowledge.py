@@ -38,7 +38,7 @@ def _taken_by_all(run: Run, shared: str, key: str) -> Any:
         target = run.targets.known(known)
         writing = FlowTarget(entry.name, entry.id, target.name, target.main, target.companions)
         position = run.writer.position(writing)
-        ends = [None if position.decided is None else position.decided.ends.get(key)]
+        ends: list[Any] = [None if position.decided is None else position.decided.ends.get(key)]
         if (generation := run.staging.get(entry.target)) is not None:
             ends.append(_staged_start(run, writing, generation, key))
         if any(end is None for end in ends):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from lakeflow.core.errors import DefinitionError, DefinitionErrors, LakeflowError
 from lakeflow.core.location import Location
 from lakeflow.core.names import TableName, nearest
-from lakeflow.core.schema import Field, Schema
+from lakeflow.core.schema import Schema, Struct
 from lakeflow.dialect.query import Lowered, Query, Reference, lower, lower_predicate, parse_query
 from lakeflow.engine.checks import Check, quarantine_schema
 from lakeflow.engine.fit import widens
@@ -305,15 +305,17 @@ CONNECTORS = {"read_files": "files", "cloud_files": "files"}
 """Table functions whose name does not tell their connector."""
 
 
-def _metadata_type() -> Field:
+def _metadata_type() -> Struct:
     columns = Schema.from_ddl(
         "_metadata STRUCT<file_path: STRING, file_name: STRING, file_size: BIGINT, "
         "file_modification_time: TIMESTAMP, file_block_start: BIGINT, file_block_length: BIGINT>"
     )
-    return columns.fields[0]
+    found = columns.fields[0].type
+    assert isinstance(found, Struct)
+    return found
 
 
-METADATA = _metadata_type().type
+METADATA = _metadata_type()
 
 
 def definition_of(query: ResolvedQuery) -> str:

@@ -54,7 +54,7 @@ def widens(kind: DataType, to: DataType) -> bool:
         whole = to.precision - to.scale
         if isinstance(kind, Decimal):
             return whole >= kind.precision - kind.scale and to.scale >= kind.scale
-        return kind in _DIGITS and whole >= _DIGITS[kind]  # type: ignore[index]
+        return kind in _DIGITS and whole >= _DIGITS[kind]
     return to in _WIDER.get(kind, ())
 
 

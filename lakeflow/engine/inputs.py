@@ -27,11 +27,13 @@ FILES_PER_BATCH = 1000
 class StreamInput(Protocol):
     """Something that is read bit by bit."""
 
-    id: str
-    """The key of its positions in records."""
+    @property
+    def id(self) -> str:
+        """The key of its positions in records."""
 
-    shared: str
-    """What attachments are recorded under; flows that share it hold each other back."""
+    @property
+    def shared(self) -> str:
+        """What attachments are recorded under; flows that share it hold each other back."""
 
     def horizon(self) -> Any:
         """Where this run ends; None if there is nothing at all."""

@@ -95,8 +95,6 @@ class PreparedPipeline:
         state: PipelineState,
         clock: Clock,
         scratch: Path,
-        *,
-        dry: bool,
     ) -> PreparedPipeline:
         """Loads the user's files and builds their graph.
 
@@ -107,7 +105,6 @@ class PreparedPipeline:
             state: What it remembers of the pipeline.
             clock: What time it is.
             scratch: Folder for what does not outlive the update.
-            dry: Whether nothing may be written.
 
         Raises:
             DefinitionErrors: Everything that is declared wrongly.

@@ -117,7 +117,7 @@ class Session:
         pipeline = Pipeline.at(path)
         state = PipelineState(self.store, pipeline.name)
         with self._scratch() as scratch:
-            prepared = self._prepare(pipeline, state, scratch, dry=True)
+            prepared = self._prepare(pipeline, state, scratch)
             try:
                 return plan_of(prepared, full_refresh)
             finally:
@@ -232,7 +232,7 @@ class Session:
         results: tuple[FlowResult, ...] = ()
         outcome = "FAILED"
         try:
-            prepared = self._prepare(pipeline, state, scratch, dry=False)
+            prepared = self._prepare(pipeline, state, scratch)
             self._running = prepared
             if self._stop_asked:
                 prepared.stop()
@@ -257,10 +257,10 @@ class Session:
         return UpdateResult(update, outcome, results)
 
     def _prepare(
-        self, pipeline: Pipeline, state: PipelineState, scratch: Path, *, dry: bool
+        self, pipeline: Pipeline, state: PipelineState, scratch: Path
     ) -> PreparedPipeline:
         return PreparedPipeline.load(
-            pipeline, self.settings, self.store, state, self.clock, scratch, dry=dry
+            pipeline, self.settings, self.store, state, self.clock, scratch
         )
 
     def _existing(self, name: TableName) -> Table:

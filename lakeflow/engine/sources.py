@@ -178,7 +178,9 @@ class Sources:
             scan = source.read(None, source.latest(None, Limit(max_files=1000), end))
             assert isinstance(scan, FileScan)
             with closing(self.backend.session()) as session:
-                self._inferred[key] = files.infer(session.connection, scan, location=read.location)
+                self._inferred[key] = files.infer(
+                    session.connection, scan, scratch=self.scratch, location=read.location
+                )
         return self._inferred[key]
 
     def _stored(self, flow: Flow, read: SourceRead) -> StoredSchemas | None:

@@ -88,8 +88,8 @@ def run_stream(
 def _start(run: Run, writing: FlowTarget, staged: Generation | None) -> FlowStart:
     if staged is None:
         position = run.writer.position(writing)
-        ends = {} if position.decided is None else position.decided.ends
-        return FlowStart(position.generation, position.batch, ends, staged=False)
+        known = {} if position.decided is None else position.decided.ends
+        return FlowStart(position.generation, position.batch, known, staged=False)
     records = run.writer.records(writing, staged)
     newest = 0
     ends: Mapping[str, Any] = {}

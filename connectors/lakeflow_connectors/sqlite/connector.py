@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 OPTIONS = ("path", "table", "cursor", "maxrowspertrigger")
 BATCH_ROWS = 50_000
+_VALUES: dict[DataType, tuple[type, ...]] = {
+    BIGINT: (int,),
+    DOUBLE: (int, float),
+    BINARY: (bytes,),
+    STRING: (str,),
+}
 
 
 class SqliteConnector:
@@ -151,7 +157,7 @@ class SqliteSource:
     def _reader(self, start: list[Any] | None, end: list[Any]) -> pa.RecordBatchReader:
         import pyarrow as pa
 
-        types = {BIGINT: pa.int64(), DOUBLE: pa.float64(), BINARY: pa.binary(), STRING: pa.string()}
+        types: dict[DataType, pa.DataType] = {BIGINT: pa.int64(), DOUBLE: pa.float64(), BINARY: pa.binary(), STRING: pa.string()}
         schema = pa.schema([pa.field(f.name, types[f.type]) for f in self._schema])
         return pa.RecordBatchReader.from_batches(schema, self._batches(start, end, schema))
 
@@ -182,7 +188,7 @@ class SqliteSource:
 
     def _checked(self, field: Field, column: tuple[Any, ...], ids: tuple[Any, ...]) -> list[Any]:
         """The values, each of the column's type; SQLite itself lets any value into any column."""
-        wanted = {BIGINT: int, DOUBLE: (int, float), BINARY: bytes, STRING: str}[field.type]
+        wanted = _VALUES[field.type]
         for value, row in zip(column, ids, strict=True):
             if value is not None and not isinstance(value, wanted):
                 raise DataError(

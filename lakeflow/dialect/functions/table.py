@@ -148,7 +148,7 @@ def _nested_converts(given: DataType, wanted: DataType) -> bool:
 
 def _rank(kind: DataType) -> int:
     if kind in INTEGRAL:
-        return INTEGRAL.index(kind)  # type: ignore[arg-type]
+        return INTEGRAL.index(kind)
     if isinstance(kind, Decimal):
         return 4
     return 6 if kind == DOUBLE else 5
