@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal as Number
+from typing import Any
 
 from sqlglot import exp
 
@@ -131,7 +132,7 @@ def _paren(here: Expressions, node: exp.Expr) -> Typed:
 
 
 @handler(exp.Interval)
-def _interval(here: Expressions, node: exp.Expr) -> Typed:
+def _interval(here: Expressions, node: exp.Expr) -> Typed:  # noqa: ARG001
     return interval(node)
 
 
@@ -316,7 +317,8 @@ def _in(here: Expressions, node: exp.Expr) -> Typed:
     here.analysis.only(node, "this", "expressions", "query")
     query = node.args.get("query")
     if query is not None:
-        return _subqueries(here).contains(here, node.this, query)
+        found: Typed = _subqueries(here).contains(here, node.this, query)
+        return found
     if isinstance(node.this, exp.Tuple):
         raise refused("IN of a row of values")
     values = unify(
@@ -330,7 +332,7 @@ def _in(here: Expressions, node: exp.Expr) -> Typed:
     return Typed(f"({values[0].sql} IN ({items}))", BOOLEAN, volatile=volatile)
 
 
-def _subqueries(here: Expressions):  # type: ignore[no-untyped-def]
+def _subqueries(here: Expressions) -> Any:
     if here.queries is None:
         raise Problem(
             "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY",
@@ -341,13 +343,15 @@ def _subqueries(here: Expressions):  # type: ignore[no-untyped-def]
 
 @handler(exp.Exists)
 def _exists(here: Expressions, node: exp.Expr) -> Typed:
-    return _subqueries(here).exists(here, node.this)
+    found: Typed = _subqueries(here).exists(here, node.this)
+    return found
 
 
 @handler(exp.Subquery)
 def _scalar(here: Expressions, node: exp.Expr) -> Typed:
     here.analysis.only(node, "this")
-    return _subqueries(here).scalar(here, node.this)
+    found: Typed = _subqueries(here).scalar(here, node.this)
+    return found
 
 
 @handler(exp.If)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlglot import exp
 
 from lakeflow.core.schema import DATE, INT, NTZ, TIMESTAMP
@@ -44,7 +46,14 @@ def _window(here: Expressions, node: exp.Expr) -> Typed:
     return Typed(aggregate.pattern.format(*calls), aggregate.type)
 
 
-def _ranking(here, node, name, parts, specification, order) -> Typed:  # type: ignore[no-untyped-def]
+def _ranking(
+    here: Expressions,
+    node: exp.Expr,
+    name: str,
+    parts: Any,
+    specification: exp.Expr,
+    order: Any,
+) -> Typed:
     entry = WINDOWS[name]
     if parts.distinct or parts.filter is not None or parts.within is not None:
         raise refused(f"DISTINCT, FILTER or WITHIN GROUP of {name}(..)")
@@ -52,9 +61,9 @@ def _ranking(here, node, name, parts, specification, order) -> Typed:  # type: i
         raise Problem("MISSING_WINDOW_ORDER", f"{name}(..) needs ORDER BY in its window.")
     check_arity(name, len(parts.nodes), entry.minimum, entry.maximum)
     built = entry.build(Call(here, name, parts.nodes, node), parts.ignore_nulls)
-    if not entry.takes_frame and specification.args.get("spec") is not None:
-        if not _default_frame(specification.args["spec"]):
-            raise refused(f"A frame of {name}(..)")
+    frame = None if entry.takes_frame else specification.args.get("spec")
+    if frame is not None and not _default_frame(frame):
+        raise refused(f"A frame of {name}(..)")
     over = _over(here, specification, order, frame=entry.takes_frame)
     return Typed(built.pattern.format(f"{built.calls[0]} OVER ({over})"), built.type)
 

@@ -101,7 +101,8 @@ class Intent:
         """
         value = _decode(data, path)
         sources = {key: SourceRange(**found) for key, found in value.pop("sources").items()}
-        return cls(**value, sources=sources, pins=_pins(value))
+        pins = _pins(value)
+        return cls(**value, sources=sources, pins=pins)
 
 
 @dataclass(frozen=True, slots=True)

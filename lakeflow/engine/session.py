@@ -256,9 +256,7 @@ class Session:
                 self._running.close()
         return UpdateResult(update, outcome, results)
 
-    def _prepare(
-        self, pipeline: Pipeline, state: PipelineState, scratch: Path
-    ) -> PreparedPipeline:
+    def _prepare(self, pipeline: Pipeline, state: PipelineState, scratch: Path) -> PreparedPipeline:
         return PreparedPipeline.load(
             pipeline, self.settings, self.store, state, self.clock, scratch
         )

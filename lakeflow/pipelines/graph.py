@@ -239,13 +239,13 @@ class _Builder:
         names: dict[str, Flow] = {}
         for flow in self.definitions.flows:
             before = names.get(flow.name) or seen.get((flow.name, flow.target))
-            if before is not None and before.target in self.datasets:
-                if before.location != flow.location:
-                    self._error(
-                        f"Two flows are named {flow.name}, here and at {before.location}.",
-                        "PIPELINE_DUPLICATE_IDENTIFIERS.FLOW",
-                        flow.location,
-                    )
+            known = before is not None and before.target in self.datasets
+            if known and before is not None and before.location != flow.location:
+                self._error(
+                    f"Two flows are named {flow.name}, here and at {before.location}.",
+                    "PIPELINE_DUPLICATE_IDENTIFIERS.FLOW",
+                    flow.location,
+                )
             names[flow.name] = seen[(flow.name, flow.target)] = flow
             target = self.datasets.get(flow.target)
             if target is None or (

@@ -157,7 +157,12 @@ class SqliteSource:
     def _reader(self, start: list[Any] | None, end: list[Any]) -> pa.RecordBatchReader:
         import pyarrow as pa
 
-        types: dict[DataType, pa.DataType] = {BIGINT: pa.int64(), DOUBLE: pa.float64(), BINARY: pa.binary(), STRING: pa.string()}
+        types: dict[DataType, pa.DataType] = {
+            BIGINT: pa.int64(),
+            DOUBLE: pa.float64(),
+            BINARY: pa.binary(),
+            STRING: pa.string(),
+        }
         schema = pa.schema([pa.field(f.name, types[f.type]) for f in self._schema])
         return pa.RecordBatchReader.from_batches(schema, self._batches(start, end, schema))
 

@@ -43,7 +43,7 @@ def _fields(first: tuple[Field, ...], second: tuple[Field, ...]) -> tuple[Field,
 
 def wider(first: DataType, second: DataType) -> DataType:
     """The narrowest type that holds the values of both; STRING where only their text does."""
-    if first == second or second == VOID:
+    if second in (first, VOID):
         return first
     if first == VOID:
         return second
