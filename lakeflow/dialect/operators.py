@@ -54,7 +54,7 @@ def _wrong(symbol: str, kind: DataType) -> Problem:
 
 
 def literal_decimal(value: Typed) -> Decimal:
-    """The decimal of an operand beside a decimal: a constant integer has as many digits as it shows."""
+    """The decimal of an operand beside a decimal; a constant has the digits that it shows."""
     if value.type in INTEGRAL and isinstance(value.constant, int):
         return Decimal(max(1, len(str(abs(value.constant)))), 0)
     return as_decimal(value.type)

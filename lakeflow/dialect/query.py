@@ -109,8 +109,8 @@ def lower(
 
     Example:
         >>> query = parse_query("SELECT sum(n) AS n FROM t", Location("a.sql", 1))
-        >>> lower(query, {"lakeflow_input_0": Schema.from_ddl("n INT")}).schema
-        Schema(fields=(Field(name='n', type=Primitive(name='bigint'), nullable=True, comment=None),))
+        >>> str(lower(query, {"lakeflow_input_0": Schema.from_ddl("n INT")}).schema)
+        'n BIGINT'
     """
     from lakeflow.dialect.lower import lower_query
 

@@ -211,7 +211,7 @@ class Queries:
         return Typed(f"({relation.sql})", relation.fields[0].type)
 
     def exists(self, here: Expressions, node: exp.Expr) -> Typed:
-        """EXISTS."""
+        """Whether a subquery has any row, as a value."""
         relation = self.query(node, here)
         self._note_stream(relation)
         return Typed(f"EXISTS ({relation.sql})", BOOLEAN)

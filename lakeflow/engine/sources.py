@@ -137,12 +137,11 @@ class Sources:
             scan = source.read(None, source.latest(None, Limit(), end))
             if isinstance(scan, ArrowScan):
                 return registered(session, read.id, scan)
-            return self.file_relation(scan, read, session)
+            return self.file_relation(scan, read)
 
-    def file_relation(self, scan: FileScan, read: SourceRead, session: DuckDBSession) -> str:
+    def file_relation(self, scan: FileScan, read: SourceRead) -> str:
         """The SELECT of a file scan in a read's schema."""
         return files.relation(
-            session.connection,
             scan,
             _without(read),
             metadata=read.metadata,
@@ -232,7 +231,7 @@ class _Files:
                 )
         scan = files.verify(scan, files.read_options(scan, read.location))
         self.read_now.append(scan)
-        return self.sources.file_relation(scan, read, session)
+        return self.sources.file_relation(scan, read)
 
     def verify(self, scan: FileScan, read: SourceRead) -> None:  # noqa: ARG002
         """Raises if a file changed while it was read."""

@@ -33,6 +33,8 @@ def test_nothing_foreign_in_the_tree(root, files, kind):
     pattern = re.compile(FOREIGN[kind])
     found = []
     for path in files:
+        if path.parts[0] == "data":  # real people have names, too
+            continue
         try:
             text = (root / path).read_text()
         except UnicodeDecodeError:

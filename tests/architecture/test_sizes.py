@@ -8,7 +8,11 @@ from pathlib import Path
 LINES_OF_A_FILE = 500
 LINES_OF_A_FUNCTION = 60
 
-LONGER: dict[str, str] = {}
+LONGER: dict[str, str] = {
+    "lakeflow/dialect/select.py": "the clauses of one SELECT share its scopes",
+    "lakeflow/engine/checks.py:stage": "one row's fate, from written to refused, in one place",
+    "lakeflow/engine/staging.py:prepare": "the steps of an attempt, in the order of the protocol",
+}
 """What may be longer, as `path` or `path:function`, and why."""
 
 

@@ -141,7 +141,9 @@ class Project:
             for row in pq.read_table(uri, partitioning=None).to_pylist():
                 details = json.loads(row["details"]).get(row["event_type"], {})
                 ended = details.get("state") in ("COMPLETED", "FAILED", "CANCELED")
-                found[row["origin"]["update_id"]] += row["event_type"] == "update_progress" and ended
+                found[row["origin"]["update_id"]] += (
+                    row["event_type"] == "update_progress" and ended
+                )
         return found
 
 
@@ -239,7 +241,7 @@ def test_torn_last_commit(project: Project, cut: str) -> None:
     """A commit of a writer that does not sync, cut off by a loss of power."""
     assert project.run()[0] == 0
     log = project.table("bronze") / "_delta_log"
-    last = sorted(log.glob("*.json"))[-1]
+    last = max(log.glob("*.json"))
     text = last.read_bytes()
     torn = log / f"{int(last.stem) + 1:020d}.json"
     torn.write_bytes(b"" if cut == "empty" else text[: len(text) // 2])

@@ -12,7 +12,7 @@ from lakeflow.core.errors import ConfigurationError, SourceError, UnsupportedErr
 from lakeflow.core.names import nearest
 from lakeflow.core.schema import Schema
 
-FORMATS = ("csv", "json", "parquet")
+FORMATS = ("csv",)
 DEFAULT_FILES = 1000
 """Files of one batch where `maxFilesPerTrigger` says nothing, as Auto Loader does."""
 

@@ -76,7 +76,7 @@ def infer(
     texts = Schema(tuple(Field(name, STRING) for name in names))
     kinds: list[DataType] = [STRING] * len(names)
     if options.infer_types:
-        rows = relation(connection, scan, texts, scratch=scratch, location=location)
+        rows = relation(scan, texts, scratch=scratch, location=location)
         kinds = _narrowest(connection, rows, texts, options, location)
     schema = Schema(tuple(Field(n, kind) for n, kind in zip(names, kinds, strict=True)))
     return apply_hints(schema, options.hints, location) if options.hints else schema

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from lakeflow.connect.source import FileScan
 from lakeflow.core.location import Location
@@ -18,14 +18,10 @@ from lakeflow.engine.files.options import ReadOptions, read_options
 from lakeflow.engine.files.rows import METADATA, Cell, Output, TextSource, select
 from lakeflow.engine.files.values import conversion
 
-if TYPE_CHECKING:
-    import duckdb
-
 T = TypeVar("T")
 
 
 def relation(
-    connection: duckdb.DuckDBPyConnection,
     scan: FileScan,
     schema: Schema,
     *,
@@ -39,7 +35,6 @@ def relation(
     """The SELECT that gives the rows of a scan in the columns of a schema.
 
     Args:
-        connection: Where it will run; asked only about Parquet footers.
         scan: Files, format and options.
         schema: The columns wanted, in order.
         scratch: Folder for rows that are read here and not by DuckDB; needed while the query runs.
@@ -119,7 +114,6 @@ def _places(names: tuple[str, ...], output: Output, options: ReadOptions) -> dic
 
 
 def read(
-    connection: duckdb.DuckDBPyConnection,
     scan: FileScan,
     schema: Schema,
     run: Callable[[str], T],
@@ -135,7 +129,6 @@ def read(
     must then begin anew.
 
     Args:
-        connection: Where `run` will run the query.
         scan: Files, format and options.
         schema: The columns wanted, in order.
         run: Runs the SELECT it is given, completely, and returns what the caller wants of it.
@@ -155,7 +148,6 @@ def read(
         while True:
             try:
                 query = relation(
-                    connection,
                     checked,
                     schema,
                     scratch=Path(folder),
