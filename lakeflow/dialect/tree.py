@@ -32,6 +32,11 @@ _SYNTAX = ("CAST", "TRY_CAST", "EXTRACT", "TRIM", "POSITION", "SUBSTRING", "SUBS
 class SparkSql(Databricks):
     """Databricks' grammar without sqlglot's knowledge of functions."""
 
+    class Tokenizer(Databricks.Tokenizer):
+        """A quote within quotes is written twice, as Spark 4 reads it."""
+
+        STRING_ESCAPES = ["\\", "'", '"']
+
     class Parser(Databricks.Parser):
         """Leaves every function call as a name with arguments."""
 

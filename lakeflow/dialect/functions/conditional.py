@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lakeflow.core.schema import STRING, VOID
 from lakeflow.dialect.functions.table import Call, filled, function
 from lakeflow.dialect.operators import condition
 from lakeflow.dialect.typed import Typed
@@ -59,6 +60,9 @@ def _least(call: Call) -> Typed:
 
 
 def _extreme(call: Call, name: str) -> Typed:
+    mixed = {value.type == STRING for value in call.all if value.type != VOID}
+    if len(mixed) > 1:
+        raise call.wrong_type(1, str(call.raw(0).type))
     values = _same(call, *range(len(call)))
     slots = ", ".join("{" + str(n) + "}" for n in range(len(values)))
     return filled(f"{name}({slots})", values[0].type, *values)

@@ -6,13 +6,10 @@ from lakeflow.core.schema import BOOLEAN, INT, STRING
 from lakeflow.dialect.functions.table import Call, filled, function, simple
 from lakeflow.dialect.typed import Typed
 
-simple("upper ucase", [STRING], STRING, "upper({0})")
-simple("lower lcase", [STRING], STRING, "lower({0})")
 simple("length len char_length character_length", [STRING], INT, "CAST(length({0}) AS INTEGER)")
 simple("startswith", [STRING, STRING], BOOLEAN, "starts_with({0}, {1})")
 simple("endswith", [STRING, STRING], BOOLEAN, "ends_with({0}, {1})")
 simple("contains", [STRING, STRING], BOOLEAN, "contains({0}, {1})")
-simple("reverse", [STRING], STRING, "reverse({0})")
 
 
 @function("trim", "ltrim", "rtrim")
