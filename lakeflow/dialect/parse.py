@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from lakeflow.core.errors import DefinitionError, DefinitionErrors, LakeflowError
@@ -18,13 +19,23 @@ from lakeflow.dialect.tokens import Token, name_value, tokenise
 _COMMAND = re.compile(r"--\s*COMMAND\s*-{3,}\s*")
 
 
+@dataclass(frozen=True, slots=True)
+class ParsedFile:
+    """What a SQL file says, as far as it can be read.
+
+    Args:
+        statements: Those that are right.
+        errors: What is wrong with the others, in the order of their places.
+    """
+
+    statements: tuple[Statement, ...]
+    errors: tuple[LakeflowError, ...]
+
+
 def parse_statements(
     text: str, file: str, parameters: Mapping[str, str] = {}
 ) -> tuple[Statement, ...]:
-    """Reads a SQL file of a pipeline.
-
-    Statements end at `;` and at a notebook's `-- COMMAND ----------`. The value of `${name}` is
-    put in before a statement is read; `SET name = value` gives one to the statements after it.
+    """The statements of a SQL file of a pipeline, all of which have to be right.
 
     Args:
         text: The file's content.
@@ -37,6 +48,23 @@ def parse_statements(
     Example:
         >>> parse_statements("CREATE MATERIALIZED VIEW a AS SELECT 1 AS x", "a.sql")[0].name
         'a'
+    """
+    parsed = parse_file(text, file, parameters)
+    if parsed.errors:
+        raise DefinitionErrors(parsed.errors)
+    return parsed.statements
+
+
+def parse_file(text: str, file: str, parameters: Mapping[str, str] = {}) -> ParsedFile:
+    """Reads a SQL file of a pipeline; one wrong statement does not hide the others.
+
+    Statements end at `;` and at a notebook's `-- COMMAND ----------`. The value of `${name}` is
+    put in before a statement is read; `SET name = value` gives one to the statements after it.
+
+    Args:
+        text: The file's content.
+        file: The file's path as the user gave it, for errors.
+        parameters: Values of `${name}`.
     """
     source = QueryText(text, Location(file, 1, 1))
     known = dict(parameters)
@@ -53,9 +81,7 @@ def parse_statements(
             statements.append(statement)
             if isinstance(statement, SetOption):
                 known[statement.name] = statement.value
-    if errors:
-        raise DefinitionErrors(sorted(errors, key=_place))
-    return tuple(statements)
+    return ParsedFile(tuple(statements), tuple(sorted(errors, key=_place)))
 
 
 def _place(error: LakeflowError) -> tuple[int, int]:

@@ -110,14 +110,15 @@ class Analysis:
         """All flows into tables, in the graph's order.
 
         Raises:
-            DefinitionErrors: Every error of every flow whose inputs could be typed.
+            DefinitionErrors: Every error of the graph, and of every flow whose inputs could be
+                typed.
         """
         resolved: list[ResolvedFlow] = []
-        errors: list[LakeflowError] = []
-        failed: set[TableName] = set()
+        errors: list[LakeflowError] = list(self.graph.errors)
+        failed: set[TableName] = set(self.graph.broken)
         for flow in self.graph.flows:
             dataset = self.graph.dataset(flow.target)
-            if any(name in failed for name in self.graph.upstream(flow.target)):
+            if failed & {flow.target, *self.graph.upstream(flow.target)}:
                 failed.add(flow.target)
                 continue
             try:
@@ -128,6 +129,7 @@ class Analysis:
                 kind = self.graph.kind(dataset.name)
                 self._check(query, kind)
                 self._add_columns(query, kind)
+                query = replace(query, checks=self._checks(dataset, query.schema))
                 resolved.append(ResolvedFlow(query, kind, definition_of(query)))
             except DefinitionErrors as found:
                 errors.extend(found.errors)
@@ -137,7 +139,7 @@ class Analysis:
                 failed.add(flow.target)
         if errors:
             raise DefinitionErrors(errors)
-        return tuple(self._with_checks(flow) for flow in resolved)
+        return tuple(resolved)
 
     def _resolve(self, flow: Flow, dataset: Dataset) -> ResolvedQuery:
         query = self.surroundings.native.as_sql(flow.query)
@@ -277,10 +279,6 @@ class Analysis:
         if query.dataset.has_quarantine:
             beside = quarantine_schema(self.schemas[name])
             self.schemas[name.companion(QUARANTINE_SUFFIX)] = beside
-
-    def _with_checks(self, flow: ResolvedFlow) -> ResolvedFlow:
-        checks = self._checks(flow.query.dataset, flow.query.schema)
-        return replace(flow, query=replace(flow.query, checks=checks))
 
     def _checks(self, dataset: Dataset, schema: Schema) -> tuple[Check, ...]:
         errors: list[LakeflowError] = []

@@ -178,10 +178,9 @@ class PreparedPipeline:
         full_refresh: FullRefresh,
     ) -> tuple[FlowResult, ...]:
         """Runs an update; see `lakeflow.engine.update`."""
+        rebuilt = frozenset(TableName.parse(name) for name in self._rebuilt(full_refresh))
+        flows = self.analyse(rebuilt)
         request = self._request(full_refresh, lease.epoch)
-        rebuilt = frozenset(TableName.parse(name) for name in request.tables) if request else None
-        self.sources.rebuilding = None if request is None else request.id
-        flows = self.analyse(rebuilt or frozenset())
         writer = BatchWriter(self.store, self.state.id, lease, self.clock)
         run = Run(
             update=update,
@@ -207,7 +206,7 @@ class PreparedPipeline:
             flows,
             self.graph.upstream_of_all(),
             request,
-            lambda: self.analyse(rebuilt or frozenset()),
+            lambda: self.analyse(rebuilt),
             self.settings.max_concurrent_flows,
         )
         run.emit = emit
@@ -261,19 +260,22 @@ class PreparedPipeline:
         """
         return self.graph.select(full_refresh)
 
+    def _rebuilt(self, full_refresh: FullRefresh) -> tuple[str, ...]:
+        """The tables to rebuild: those named now and those of a request that a crash left."""
+        begun = self.state.refresh_request()
+        tables = set() if begun is None else {*begun.tables} & {*map(str, self.graph.written)}
+        return tuple(sorted(tables | {*map(str, self.selected(full_refresh))}))
+
     def _request(self, full_refresh: FullRefresh, epoch: int) -> RefreshRequest | None:
-        """The full refresh to finish: one that a crash left, with the tables named now."""
-        open_request = self.state.refresh_request()
-        wanted = [str(name) for name in self.selected(full_refresh)]
-        if open_request is not None:
-            present = {str(name) for name in self.graph.written}
-            missing = [name for name in wanted if name not in open_request.tables]
-            if not missing:
-                kept = tuple(name for name in open_request.tables if name in present)
-                return RefreshRequest(open_request.id, kept)
-            self.state.finish_refresh(open_request)
-            wanted = sorted(({*wanted, *open_request.tables}) & present)
-        return self.state.request_refresh(wanted, epoch) if wanted else None
+        """The durable request of everything that is to be rebuilt."""
+        tables = self._rebuilt(full_refresh)
+        begun = self.state.refresh_request()
+        if begun is not None and {*tables} <= {*begun.tables}:
+            return RefreshRequest(begun.id, tables)
+        wider = self.state.request_refresh(tables, epoch) if tables else None
+        if begun is not None:
+            self.state.finish_refresh(begun)
+        return wider
 
     def _attach(self, flows: Sequence[ResolvedFlow]) -> None:
         """Attaches every flow to its sources before any of them reads."""

@@ -61,7 +61,6 @@ class Sources:
     clock: Clock
     time_zone: str
     scratch: Path
-    rebuilding: str | None = None
     run: Run | None = None
     _inferred: dict[str, Schema] = field(default_factory=dict)
 

@@ -30,19 +30,23 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A checked pipeline.
+    """What a pipeline declares, in order.
 
     Args:
         by_name: Datasets; each has its kind.
         flows: Upstream before downstream.
         edges: Dataset -> the datasets of the pipeline that its flows read.
         streams: Views whose query reads a stream.
+        errors: What is declared wrongly; a graph that has any can be analysed and not run.
+        broken: Datasets whose queries need not be analysed, as an error names them already.
     """
 
     by_name: Mapping[TableName, Dataset]
     flows: tuple[Flow, ...]
     edges: Mapping[TableName, frozenset[TableName]]
     streams: frozenset[TableName]
+    errors: tuple[LakeflowError, ...] = ()
+    broken: frozenset[TableName] = frozenset()
 
     @property
     def datasets(self) -> tuple[TableName, ...]:
@@ -151,23 +155,23 @@ def build(
         reads: What a flow reads.
         exists: Whether a table that the pipeline does not declare is in the lakehouse.
 
-    Raises:
-        DefinitionErrors: Everything that is wrong, each with its place.
+    Returns:
+        The graph, with everything that is wrong in it.
     """
     builder = _Builder(definitions, exists)
     builder.check_names()
     for flow in definitions.flows:
         builder.add_reads(flow, reads)
-    builder.raise_errors()
     order = builder.order()
     builder.settle_kinds(order)
     builder.check_kinds()
-    builder.raise_errors()
     return Graph(
         builder.datasets,
         tuple(flow for name in order for flow in builder.flows_into(name)),
         {name: frozenset(found) for name, found in builder.edges.items()},
         frozenset(builder.streams),
+        tuple(builder.errors),
+        frozenset(builder.broken),
     )
 
 
@@ -175,15 +179,12 @@ class _Builder:
     def __init__(self, definitions: Definitions, exists: Callable[[TableName], bool]) -> None:
         self.definitions = definitions
         self.exists = exists
-        self.errors: list[LakeflowError] = []
+        self.errors: list[LakeflowError] = list(definitions.errors)
+        self.broken: set[TableName] = set()
         self.datasets: dict[TableName, Dataset] = {}
         self.edges: dict[TableName, set[TableName]] = {}
         self.reads: dict[tuple[str, TableName], list[Read]] = {}
         self.streams: set[TableName] = set()
-
-    def raise_errors(self) -> None:
-        if self.errors:
-            raise DefinitionErrors(self.errors)
 
     def flows_into(self, name: TableName) -> list[Flow]:
         return [flow for flow in self.definitions.flows if flow.target == name]
@@ -197,6 +198,7 @@ class _Builder:
                     "PIPELINE_DUPLICATE_IDENTIFIERS.OUTPUT",
                     dataset.location,
                 )
+                self.broken.add(dataset.name)
                 continue
             self.datasets[dataset.name] = dataset
             self.edges[dataset.name] = set()
@@ -210,7 +212,7 @@ class _Builder:
                     "PIPELINE_DUPLICATE_IDENTIFIERS.OUTPUT",
                     self.datasets[beside].location,
                 )
-        if not any(d.kind != "temporary_view" for d in self.datasets.values()):
+        if not self.errors and all(d.kind == "temporary_view" for d in self.datasets.values()):
             self.errors.append(
                 DefinitionError("The pipeline declares no table.", condition="RUN_EMPTY_PIPELINE")
             )
@@ -238,6 +240,8 @@ class _Builder:
         seen: dict[tuple[str, TableName], Flow] = {}
         names: dict[str, Flow] = {}
         for flow in self.definitions.flows:
+            if flow.target in self.broken:
+                continue
             before = names.get(flow.name) or seen.get((flow.name, flow.target))
             known = before is not None and before.target in self.datasets
             if known and before is not None and before.location != flow.location:
@@ -251,21 +255,22 @@ class _Builder:
             if target is None or (
                 target.kind == "temporary_view" and flow.name != target.name.short
             ):
-                self._error(
+                self._not_found(
                     f"Flow {flow.name} writes {flow.target.short}, which is not a streaming table "
                     "of the pipeline.",
-                    "TABLE_OR_VIEW_NOT_FOUND",
+                    flow.target,
                     flow.location,
-                    nearest(flow.target.short, [name.short for name in self.datasets]),
                 )
         for dataset in self.datasets.values():
             flows = self.flows_into(dataset.name)
-            if not flows:
+            if not flows and not self.definitions.errors:
                 self._error(
                     f"{dataset.name.short} has no query and no flow writes it.",
                     "PIPELINE_DATASET_WITHOUT_FLOW",
                     dataset.location,
                 )
+            if dataset.name in self.broken:
+                continue
             if len(flows) > 1 and dataset.kind == "materialized_view":
                 self._error(
                     f"The materialized view {dataset.name.short} has {len(flows)} queries.",
@@ -276,11 +281,9 @@ class _Builder:
     def add_reads(self, flow: Flow, reads: Callable[[Flow], Sequence[Read]]) -> None:
         try:
             found = list(reads(flow))
-        except DefinitionErrors as errors:
-            self.errors.extend(errors.errors)
-            return
         except LakeflowError as error:
-            self.errors.append(error)
+            self.errors.extend(error.errors if isinstance(error, DefinitionErrors) else [error])
+            self.broken.add(flow.target)
             return
         self.reads[(flow.name, flow.target)] = found
         for read in found:
@@ -291,13 +294,8 @@ class _Builder:
             if owner is not None:
                 self.edges.setdefault(flow.target, set()).add(owner)
             elif not self.exists(name):
-                known = [known.short for known in self.datasets]
-                self._error(
-                    f"There is no table or view {name.short}.",
-                    "TABLE_OR_VIEW_NOT_FOUND",
-                    read.location,
-                    nearest(name.short, known),
-                )
+                self._not_found(f"There is no table or view {name.short}.", name, read.location)
+                self.broken.add(flow.target)
 
     def _owner(self, name: TableName) -> TableName | None:
         """The dataset of the pipeline that a name belongs to; a quarantine's is its table."""
@@ -314,7 +312,6 @@ class _Builder:
         state: dict[TableName, int] = {}
         for name in self.datasets:
             self._visit(name, order, state, [])
-        self.raise_errors()
         return order
 
     def _visit(
@@ -334,6 +331,7 @@ class _Builder:
                 self.datasets[name].location,
                 "Let one of them read another dataset.",
             )
+            self.broken.update(cycle)
             return
         state[name] = 1
         for above in sorted(self.edges.get(name, ())):
@@ -370,7 +368,9 @@ class _Builder:
 
     def check_kinds(self) -> None:
         for flow in self.definitions.flows:
-            target = self.datasets[flow.target]
+            target = self.datasets.get(flow.target)
+            if target is None or flow.target in self.broken:
+                continue
             reads = self.reads.get((flow.name, flow.target), [])
             streaming = [read for read in reads if self._is_streaming(flow, read)]
             if target.kind == "streaming_table" and not streaming:
@@ -412,6 +412,12 @@ class _Builder:
                 read.location,
                 "Leave STREAM out, or let the view read a stream.",
             )
+
+    def _not_found(self, message: str, name: TableName, location: Location) -> None:
+        """Tells of a name that nothing has, unless what could not be read may declare it."""
+        if not self.definitions.errors:
+            known = [dataset.short for dataset in self.datasets]
+            self._error(message, "TABLE_OR_VIEW_NOT_FOUND", location, nearest(name.short, known))
 
     def _error(
         self, message: str, condition: str, location: Location, hint: str | None = None

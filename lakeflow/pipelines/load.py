@@ -12,7 +12,7 @@ from pathlib import Path
 from lakeflow.core.errors import DefinitionError, DefinitionErrors, LakeflowError
 from lakeflow.core.location import Location
 from lakeflow.core.names import TableName, split_name
-from lakeflow.dialect.parse import parse_statements
+from lakeflow.dialect.parse import parse_file
 from lakeflow.dialect.statements import CreateFlow, CreateTable, CreateView, UseName
 from lakeflow.dialect.text import QueryText
 from lakeflow.pipelines.elements import Dataset, Expectation, Flow, SqlQuery
@@ -22,10 +22,18 @@ from lakeflow.pipelines.spec import Project
 
 @dataclass(frozen=True, slots=True)
 class Definitions:
-    """Everything that the files of a pipeline declare."""
+    """Everything that the files of a pipeline declare.
+
+    Args:
+        datasets: In the order of their declaration.
+        flows: Likewise.
+        errors: What could not be read. The rest is there all the same, so that its own errors
+            can be told together with these.
+    """
 
     datasets: tuple[Dataset, ...]
     flows: tuple[Flow, ...]
+    errors: tuple[LakeflowError, ...] = ()
 
 
 def load(files: Sequence[Path], project: Project) -> Definitions:
@@ -34,30 +42,25 @@ def load(files: Sequence[Path], project: Project) -> Definitions:
     Args:
         files: Python and SQL files, in order.
         project: Completes names and gives the values of parameters.
-
-    Raises:
-        DefinitionErrors: What is wrong in any of them.
     """
     registry = ListRegistry()
     errors: list[LakeflowError] = []
     for file in files:
         try:
             if file.suffix == ".sql":
-                _load_sql(file, project, registry)
+                errors.extend(_load_sql(file, project, registry))
             else:
                 _load_python(file, registry)
         except DefinitionErrors as found:
             errors.extend(found.errors)
         except LakeflowError as error:
             errors.append(error)
-    if errors:
-        raise DefinitionErrors(errors)
-    return Definitions(tuple(registry.datasets), tuple(registry.flows))
+    return Definitions(tuple(registry.datasets), tuple(registry.flows), tuple(errors))
 
 
 def _load_python(file: Path, registry: ListRegistry) -> None:
     try:
-        code = compile(file.read_text(encoding="utf-8"), str(file), "exec")
+        code = compile(_text(file), str(file), "exec")
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None) or 1
         raise DefinitionError(
@@ -82,10 +85,10 @@ def _load_python(file: Path, registry: ListRegistry) -> None:
         sys.path.remove(str(file.parent))
 
 
-def _load_sql(file: Path, project: Project, registry: ListRegistry) -> None:
-    text = file.read_text(encoding="utf-8-sig")
+def _load_sql(file: Path, project: Project, registry: ListRegistry) -> tuple[LakeflowError, ...]:
+    parsed = parse_file(_text(file), str(file), project.configuration)
     catalog, schema = project.catalog, project.schema
-    for statement in parse_statements(text, str(file), project.configuration):
+    for statement in parsed.statements:
         match statement:
             case UseName(kind="catalog", name=name):
                 catalog, schema = split_name(name)[0], project.schema
@@ -105,6 +108,18 @@ def _load_sql(file: Path, project: Project, registry: ListRegistry) -> None:
                         statement.comment,
                     )
                 )
+    return parsed.errors
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DefinitionError(
+            f"It cannot be read: {error}.",
+            location=Location(str(file), 1),
+            hint="Definition files are UTF-8 text.",
+        ) from error
 
 
 def _add_table(
