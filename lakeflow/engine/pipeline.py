@@ -17,6 +17,7 @@ from lakeflow.core.settings import Settings
 from lakeflow.dialect.setup import SETUP
 from lakeflow.engine.analyze import Analysis, Surroundings, reads_of
 from lakeflow.engine.batch import BatchWriter, FlowTarget
+from lakeflow.engine.identity import Identity
 from lakeflow.engine.lease import Lease, NoLease
 from lakeflow.engine.native import Natives
 from lakeflow.engine.refresh import why
@@ -167,6 +168,7 @@ class PreparedPipeline:
             time_zone=self.settings.session_time_zone,
         )
         self.flows = Analysis(self.graph, surroundings).run()
+        Identity(self.state, self._table, rebuilt).check(self.flows)
         return self.flows
 
     def execute(
@@ -219,7 +221,9 @@ class PreparedPipeline:
         if target is None or not Table(self.store, target.place).exists():
             return "COMPLETE_RECOMPUTE", "it has never been computed"
         table = Table(self.store, target.place)
-        entry = self.state.flow(flow.name, flow.query.dataset.name)
+        entry = self.state.known_flow(flow.name, flow.query.dataset.name)
+        if entry is None:
+            return "COMPLETE_RECOMPUTE", "it has never been computed"
         writing = FlowTarget(flow.name, entry.id, flow.query.dataset.name, table, {})
         writer = BatchWriter(self.store, self.state.id, NoLease(), self.clock)
         run = Run(
@@ -236,9 +240,7 @@ class PreparedPipeline:
             emit=lambda _: None,
             open_stream=self.sources.open_stream,
             read_source=self.sources.read_whole,
-            table_of=lambda name: self._tables.setdefault(
-                place_of(name), Table(self.store, place_of(name))
-            ),
+            table_of=self._table,
         )
         return why(run, flow, writer.position(writing).decided)
 
@@ -285,6 +287,10 @@ class PreparedPipeline:
                     entry = self.state.flow(flow.name, flow.query.dataset.name)
                     self.state.attach(self.sources.shared(leaf, entry.id), entry.id)
 
+    def _table(self, name: TableName) -> Table:
+        place = place_of(name)
+        return self._tables.setdefault(place, Table(self.store, place))
+
     def _table_schema(self, name: TableName) -> Schema | None:
-        table = self._tables.setdefault(place_of(name), Table(self.store, place_of(name)))
+        table = self._table(name)
         return table.snapshot().schema if table.exists() else None

@@ -192,7 +192,9 @@ class Sources:
             return None
         if self.run is not None:
             generation = self.run.staging.get(str(flow.target), generation)
-        entry = self.state.flow(flow.name, flow.target)
+        entry = self.state.known_flow(flow.name, flow.target)
+        if entry is None:
+            return None
         folder = _folder(place, entry.id, generation, read)
         return StoredSchemas(self.store, f"{folder}/schemas")
 

@@ -72,6 +72,10 @@ class PipelineState:
         self.name = name
         self.folder = f"{STATE_FOLDER}/{file_name(name)}"
 
+    def known_id(self) -> str | None:
+        """The pipeline's identity; None if it has not run."""
+        return self.id if self.store.exists(f"{self.folder}/pipeline.json") else None
+
     @property
     def id(self) -> str:
         """The pipeline's identity; written at its first run."""
@@ -86,13 +90,21 @@ class PipelineState:
         """All flows that have run."""
         return [FlowEntry(**value) for value in self._all("flows")]
 
+    def known_flow(self, name: str, target: TableName) -> FlowEntry | None:
+        """The identity of a flow into a table; None if it has not run."""
+        path = self._flow_path(name, target)
+        return FlowEntry(**self._read(path)) if self.store.exists(path) else None
+
     def flow(self, name: str, target: TableName) -> FlowEntry:
         """The identity of a flow into a table; given at its first run."""
-        path = f"{self.folder}/flows/{file_name(f'{target}:{name}')}.json"
+        path = self._flow_path(name, target)
         if not self.store.exists(path):
             entry = FlowEntry(name, uuid.uuid4().hex[:16], str(target))
             self.store.put_if_absent(path, encode_state(asdict(entry)))
         return FlowEntry(**self._read(path))
+
+    def _flow_path(self, name: str, target: TableName) -> str:
+        return f"{self.folder}/flows/{file_name(f'{target}:{name}')}.json"
 
     def targets(self) -> dict[str, TargetEntry]:
         """All tables that the pipeline has written, by complete name."""

@@ -97,7 +97,7 @@ class Targets:
         self._state.mark_created(entry)
         snapshot = target.main.snapshot()
         self._check(snapshot, dataset)
-        self._keep_to_declaration(target.main, metadata, dataset)
+        self._keep_to_declaration(target.main, metadata, dataset, kind)
         generation = generation_of(target.main.snapshot())
         for role, table in target.companions.items():
             if not table.exists() and generation is not None:
@@ -124,7 +124,7 @@ class Targets:
             return entry
         place = place_of(dataset.name) if entry is None else entry.place
         if entry is None and self.table(place).exists():
-            self._refuse_foreign(self.table(place).snapshot(), dataset)
+            refuse_foreign(self.table(place).snapshot(), dataset, self._state.id)
         companions = dict(entry.companions) if entry else {}
         for role in wanted:
             companions.setdefault(role, (place_of(dataset.name.companion(role)), str(uuid.uuid4())))
@@ -169,18 +169,8 @@ class Targets:
             configuration["delta.enableChangeDataFeed"] = "true"
         return configuration
 
-    def _refuse_foreign(self, snapshot: Snapshot, dataset: Dataset) -> None:
-        owner = snapshot.metadata.configuration.get(OWNER)
-        if owner != self._state.id:
-            whose = "another pipeline" if owner else "something other than a pipeline"
-            raise StateError(
-                f"The table {dataset.name.short} is already there and is written by {whose}.",
-                location=dataset.location,
-                hint="Give the dataset another name, or use another lakehouse.",
-            )
-
     def _check(self, snapshot: Snapshot, dataset: Dataset) -> None:
-        self._refuse_foreign(snapshot, dataset)
+        refuse_foreign(snapshot, dataset, self._state.id)
         if snapshot.metadata.partition_columns != dataset.partition_columns:
             raise DefinitionError(
                 f"{dataset.name.short} is partitioned by "
@@ -191,21 +181,41 @@ class Targets:
                 hint="Partition it as before, or give the dataset another name.",
             )
 
-    def _keep_to_declaration(self, table: Table, metadata: TableMetadata, dataset: Dataset) -> None:
+    def _keep_to_declaration(
+        self, table: Table, metadata: TableMetadata, dataset: Dataset, kind: str
+    ) -> None:
         """Commits a changed comment or changed properties."""
 
         def decide(snapshot: Snapshot) -> Decision:
-            ours = {OWNER, KIND, GENERATION, "delta.enableChangeDataFeed"}
+            ours = {OWNER, GENERATION, "delta.enableChangeDataFeed"}
             found = snapshot.metadata
             kept = {k: v for k, v in found.configuration.items() if k in ours}
             wanted = replace(
-                found, comment=metadata.comment, configuration={**dataset.properties, **kept}
+                found,
+                comment=metadata.comment,
+                configuration={**dataset.properties, **kept, KIND: kind},
             )
             if wanted == found:
                 return Decision(None, "it is as declared")
             return Decision(Commit("SET TBLPROPERTIES", metadata=wanted))
 
         table.commit(decide, self._clock.now())
+
+
+def refuse_foreign(snapshot: Snapshot, dataset: Dataset, pipeline_id: str | None) -> None:
+    """Raises unless a table belongs to a pipeline.
+
+    Raises:
+        StateError: Another pipeline, or something else, has made it.
+    """
+    owner = snapshot.metadata.configuration.get(OWNER)
+    if owner is None or owner != pipeline_id:
+        whose = "another pipeline" if owner else "something other than a pipeline"
+        raise StateError(
+            f"The table {dataset.name.short} is already there and is written by {whose}.",
+            location=dataset.location,
+            hint="Give the dataset another name, or use another lakehouse.",
+        )
 
 
 def _with_comments(schema: Schema, dataset: Dataset) -> Schema:

@@ -96,9 +96,13 @@ def test_dry_run_writes_nothing(tmp_path):
 
     session.run(file)
     before = sorted(path for path in (tmp_path / "lakehouse").rglob("*"))
-    file.write_text(file.read_text() + "CREATE MATERIALIZED VIEW n AS SELECT max(n) AS n FROM m;\n")
+    file.write_text(
+        f"{file.read_text()}CREATE MATERIALIZED VIEW n AS SELECT max(n) AS n FROM m;\n"
+        f"CREATE FLOW more AS INSERT INTO s BY NAME SELECT x FROM {source};\n"
+    )
     plan = session.plan(file)
     assert [flow.technique for flow in plan.flows] == [
+        "APPEND_ONLY",
         "APPEND_ONLY",
         "NO_OP",
         "COMPLETE_RECOMPUTE",
