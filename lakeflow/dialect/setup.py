@@ -126,8 +126,7 @@ def _ordered() -> tuple[str, ...]:
     for name in names:
         add(name)
     return tuple(
-        f"CREATE OR REPLACE TEMP MACRO {names[name]} AS {_MACROS[names[name]].strip()}"
-        for name in done
+        f"CREATE OR REPLACE MACRO {names[name]} AS {_MACROS[names[name]].strip()}" for name in done
     )
 
 

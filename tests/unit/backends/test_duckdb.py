@@ -1,0 +1,45 @@
+"""The one DuckDB instance of a process and its sessions."""
+
+from __future__ import annotations
+
+import re
+from contextlib import closing
+
+import pytest
+
+from lakeflow.backends.duckdb import DuckDBBackend
+from lakeflow.core.errors import Interrupted
+from lakeflow.dialect.setup import SETUP
+
+
+@pytest.fixture
+def backend(tmp_path):
+    found = DuckDBBackend(
+        memory_limit=1 << 30, threads=2, time_zone="UTC", temporary=tmp_path, setup=SETUP
+    )
+    with closing(found):
+        yield found
+
+
+def test_every_session_knows_what_lowered_queries_need(backend):
+    wanted = {re.search(r"MACRO (\w+)\(", statement).group(1) for statement in SETUP}
+    for _ in range(2):
+        with closing(backend.session()) as session:
+            found = session.rows("SELECT DISTINCT function_name FROM duckdb_functions()")
+            assert wanted <= {name for (name,) in found}
+
+
+def test_the_clock_of_one_session_is_not_that_of_another(backend):
+    with closing(backend.session()) as first, closing(backend.session()) as second:
+        first.set_clock("2024-01-01T00:00:00+00:00")
+        second.set_clock("2025-01-01T00:00:00+00:00")
+        for session, year in ((first, 2024), (second, 2025)):
+            [(found,)] = session.rows("SELECT year(getvariable('lakeflow_now'))")
+            assert found == year
+
+
+def test_nothing_runs_after_cancel(backend):
+    with closing(backend.session()) as session:
+        backend.cancel()
+        with pytest.raises(Interrupted):
+            session.rows("SELECT 1")
