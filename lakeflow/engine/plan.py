@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lakeflow.core.location import Location
 from lakeflow.core.names import TableName
+from lakeflow.engine.binding import check_binding
 from lakeflow.engine.resolve import ResolvedFlow, TableRead
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def plan_of(prepared: PreparedPipeline, full_refresh: FullRefresh) -> Plan:
     """Analyses a pipeline and says what would happen; nothing is written."""
     selected = prepared.selected(full_refresh)
     flows = prepared.analyse(frozenset(selected))
+    check_binding(prepared.backend, prepared.natives, flows)
     return Plan(
         tuple(
             _planned(prepared, flow, flow_target in selected)

@@ -1,0 +1,75 @@
+"""A dry run's last check: the backend itself accepts every query, over empty inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from lakeflow.backends.duckdb import DuckDBBackend, DuckDBSession, empty_relation
+from lakeflow.core.errors import DefinitionError, DefinitionErrors, LakeflowError
+from lakeflow.core.schema import Field, Schema
+from lakeflow.dialect.types import from_duckdb_type
+from lakeflow.engine.analyze import METADATA
+from lakeflow.engine.bind import bound_sql
+from lakeflow.engine.resolve import Leaf, ResolvedFlow, ResolvedQuery, SourceRead
+
+if TYPE_CHECKING:
+    from lakeflow.engine.native import Natives
+
+
+def check_binding(backend: DuckDBBackend, natives: Natives, flows: Sequence[ResolvedFlow]) -> None:
+    """Lets the backend bind every query in SQL, and compares its columns with the analysis.
+
+    Args:
+        backend: Runs queries.
+        natives: Runs query functions; the analysis has called those itself.
+        flows: Analysed.
+
+    Raises:
+        DefinitionErrors: Every query that would fail, or give other columns, when it runs.
+    """
+    errors: list[LakeflowError] = []
+    with closing(backend.session()) as session:
+        session.set_clock("1970-01-01T00:00:00+00:00")
+        for flow in flows:
+            if all(query.lowered is not None for query in _queries(flow.query)):
+                try:
+                    _bind(session, natives, flow.query)
+                except LakeflowError as error:
+                    errors.append(error)
+    if errors:
+        raise DefinitionErrors(errors)
+
+
+def _bind(session: DuckDBSession, natives: Natives, query: ResolvedQuery) -> None:
+    location = query.flow.location
+    relations = {leaf.id: empty_relation(_columns(leaf)) for leaf in query.leaves()}
+    sql = bound_sql(query, relations, natives, session)
+    found = {
+        name: from_duckdb_type(kind) for name, kind, *_ in session.rows(f"DESCRIBE {sql}", location)
+    }
+    for field in query.schema:
+        if found.get(field.name) != field.type:
+            raise DefinitionError(
+                f"The column {field.name} of {query.dataset.name.short} is {field.type} by its "
+                f"query and {found.get(field.name)} when it runs.",
+                location=location,
+                hint="This is a defect of Lakeflow; an explicit CAST in the query goes round it.",
+            )
+    for check in query.checks:
+        session.rows(f"DESCRIBE SELECT {check.sql} FROM ({sql})", check.expectation.location)
+
+
+def _columns(leaf: Leaf) -> Schema:
+    """What a relation of a leaf has, the hidden column included where the query names it."""
+    if isinstance(leaf, SourceRead) and leaf.metadata:
+        return Schema((*leaf.schema.fields, Field("_metadata", METADATA)))
+    return leaf.schema
+
+
+def _queries(query: ResolvedQuery) -> Iterator[ResolvedQuery]:
+    yield query
+    for found in query.inputs.values():
+        if isinstance(found, ResolvedQuery):
+            yield from _queries(found)
