@@ -152,6 +152,7 @@ def _flow_json(flow: FlowResult) -> dict[str, Any]:
         "quarantined": flow.quarantined,
         "expectations": _expectations_json(flow.expectations),
         "seconds": round(flow.seconds, 3),
+        "error": None if flow.error is None else _error_json(flow.error),
     }
 
 
@@ -165,17 +166,16 @@ def _expectations_json(expectations: Iterable[ExpectationCounts]) -> list[dict[s
 def error_json(error: LakeflowError) -> dict[str, Any]:
     """An error as the last object that `--json` prints."""
     errors = error.errors if isinstance(error, DefinitionErrors) else [error]
+    return {"errors": [_error_json(each) for each in errors]}
+
+
+def _error_json(error: LakeflowError) -> dict[str, Any]:
     return {
-        "errors": [
-            {
-                "class": type(each).__name__,
-                "condition": each.condition,
-                "message": each.message,
-                "location": None if each.location is None else str(each.location),
-                "hint": each.hint,
-            }
-            for each in errors
-        ]
+        "class": type(error).__name__,
+        "condition": error.condition,
+        "message": error.message,
+        "location": None if error.location is None else str(error.location),
+        "hint": error.hint,
     }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from lakeflow.core.errors import LakeflowError
 from lakeflow.core.events import Event
 from lakeflow.core.schema import Schema
 from lakeflow.core.settings import Settings
@@ -61,6 +62,10 @@ class FlowResult(Protocol):
     @property
     def seconds(self) -> float:
         """How long it took."""
+
+    @property
+    def error(self) -> LakeflowError | None:
+        """Why it failed."""
 
 
 class UpdateResult(Protocol):

@@ -41,6 +41,7 @@ class FlowEnd:
     quarantined: int = 0
     expectations: tuple[Counted, ...] = ()
     seconds: float = 0.0
+    error: DefinitionError | StateError | None = None
 
 
 @dataclass(frozen=True)

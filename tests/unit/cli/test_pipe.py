@@ -75,6 +75,7 @@ def test_json_lines_end_with_the_result(piped):
                     {"name": "positive", "passed_records": 12343, "failed_records": 2}
                 ],
                 "seconds": 2,
+                "error": None,
             },
             {
                 "name": "silver",
@@ -84,6 +85,7 @@ def test_json_lines_end_with_the_result(piped):
                 "quarantined": 0,
                 "expectations": [],
                 "seconds": 0.5,
+                "error": None,
             },
         ],
     }
