@@ -325,7 +325,7 @@ def definition_of(query: ResolvedQuery) -> str:
             digest.update(_source_of(declared).encode())
         if found.lowered is not None:
             digest.update(found.lowered.sql.encode())
-        digest.update(str(found.schema).encode())
+        digest.update(f"{found.schema} {found.dataset.schema}".encode())
         for expectation in found.dataset.expectations:
             digest.update(
                 repr((expectation.name, expectation.condition, expectation.violation)).encode()

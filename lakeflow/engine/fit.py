@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lakeflow.core.errors import DataError, DefinitionError
 from lakeflow.core.location import Location
@@ -97,6 +97,6 @@ def fit(sql: str, rows: Schema, table: Schema, dataset: str, location: Location)
         if field.type != kind or name != field.name:
             changed = True
         columns.append(f"{expression} AS {identifier(name)}")
-        fields.append(Field(name, kind, found.nullable if found else True))
+        fields.append(replace(found, type=kind) if found else Field(name, kind, nullable=True))
     fitted = Schema(tuple(fields))
     return Fitted(f"SELECT {', '.join(columns)} FROM ({sql})" if changed else sql, fitted)

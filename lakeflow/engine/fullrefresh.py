@@ -104,7 +104,8 @@ def _all_files(
     found = [files for made in staged for files in made.targets if files.role == role]
     columns = Schema(())
     for files in found:
-        columns = merged(columns, Schema.from_delta(files.schema))
+        staged_schema = Schema.from_delta(files.schema)
+        columns = merged(columns, staged_schema) if columns.fields else staged_schema
     return TargetFiles(
         role,
         place,

@@ -57,7 +57,7 @@ def run_refresh(run: Run, flow: ResolvedFlow, target: Target, *, force: bool) ->
                 attempt=attempts[-1].attempt + 1 if attempts else 1,
                 epoch=run.epoch,
                 update=run.update,
-                table_schema=Schema(()),
+                table_schema=flow.query.dataset.schema or Schema(()),
                 replace=True,
             )
             relations = static_relations(run, flow, intent.pins, session)

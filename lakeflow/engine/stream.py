@@ -248,7 +248,7 @@ def _table_schema(batch: _Batch, start: FlowStart) -> Schema:
     """Columns that the batch's rows have to fit."""
     if not start.staged:
         return batch.target.main.snapshot().schema
-    schema = Schema(())
+    schema = batch.flow.query.dataset.schema or Schema(())
     for number in range(1, start.batch + 1):
         made = batch.records.attempts(number)[-1]
         schema = merged(schema, Schema.from_delta(made.main.schema))

@@ -184,7 +184,7 @@ class Targets:
     def _keep_to_declaration(
         self, table: Table, metadata: TableMetadata, dataset: Dataset, kind: str
     ) -> None:
-        """Commits a changed comment or changed properties."""
+        """Commits changed comments and properties, and columns that may be NULL now."""
 
         def decide(snapshot: Snapshot) -> Decision:
             ours = {OWNER, GENERATION, "delta.enableChangeDataFeed"}
@@ -192,6 +192,7 @@ class Targets:
             kept = {k: v for k, v in found.configuration.items() if k in ours}
             wanted = replace(
                 found,
+                schema=_redeclared(found.schema, dataset.schema),
                 comment=metadata.comment,
                 configuration={**dataset.properties, **kept, KIND: kind},
             )
@@ -216,6 +217,17 @@ def refuse_foreign(snapshot: Snapshot, dataset: Dataset, pipeline_id: str | None
             location=dataset.location,
             hint="Give the dataset another name, or use another lakehouse.",
         )
+
+
+def _redeclared(schema: Schema, declared: Schema | None) -> Schema:
+    """A table's columns with the comments declared now; rows that are there may have NULLs."""
+    fields = []
+    for field in schema.fields:
+        found = None if declared is None else declared.find(field.name)
+        comment = None if found is None else found.comment
+        nullable = field.nullable or found is None or found.nullable
+        fields.append(replace(field, comment=comment, nullable=nullable))
+    return Schema(tuple(fields))
 
 
 def _with_comments(schema: Schema, dataset: Dataset) -> Schema:

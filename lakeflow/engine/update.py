@@ -247,7 +247,9 @@ class Update:
     def _swap(self, name: TableName, flows: Sequence[str], generation: Generation) -> None:
         found = [self._by_name[flow] for flow in flows]
         target = self._target(found[0])
-        swap(self.run, target, found, generation, found[0].query.schema.nullable())
+        declared = found[0].query.dataset.schema
+        columns = found[0].query.schema.nullable() if declared is None else declared
+        swap(self.run, target, found, generation, columns)
         self.run.staging.pop(str(name), None)
         self.emit(
             Event(
