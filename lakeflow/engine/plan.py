@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lakeflow.core.location import Location
 from lakeflow.core.names import TableName
-from lakeflow.engine.binding import check_binding
+from lakeflow.engine.dry_run import check_binding
 from lakeflow.engine.resolve import ResolvedFlow, TableRead
 
 if TYPE_CHECKING:

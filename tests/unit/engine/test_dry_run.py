@@ -10,7 +10,7 @@ from lakeflow.backends.duckdb import DuckDBBackend
 from lakeflow.core.clock import SystemClock
 from lakeflow.core.errors import DefinitionErrors
 from lakeflow.core.settings import Settings
-from lakeflow.engine.binding import check_binding
+from lakeflow.engine.dry_run import check_binding
 from lakeflow.engine.pipeline import Pipeline, PreparedPipeline
 from lakeflow.engine.state import PipelineState
 from lakeflow.tables.store import LocalStore
