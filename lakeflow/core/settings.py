@@ -94,7 +94,27 @@ def _read(name: str, value: Any) -> Any:
             return int(value)
         case "lease_seconds":
             return float(value)
+        case "session_time_zone":
+            return read_time_zone(value)
     return value
+
+
+def read_time_zone(text: str) -> str:
+    """Reads the name of a time zone, such as `Europe/Vienna`.
+
+    Raises:
+        ValueError: The text names none.
+    """
+    from zoneinfo import ZoneInfo
+
+    if text in ("UTC", "Etc/UTC", "Z"):
+        return "UTC"
+    try:
+        return ZoneInfo(text).key
+    except (KeyError, OSError, ValueError) as error:
+        raise ValueError(
+            f"{text!r} is not the name of a time zone; write it like UTC or Europe/Vienna."
+        ) from error
 
 
 def read_bytes(text: str) -> int:

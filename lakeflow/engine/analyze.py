@@ -26,6 +26,7 @@ from lakeflow.pipelines.elements import (
     SqlQuery,
 )
 from lakeflow.pipelines.graph import Graph, Read
+from lakeflow.pipelines.properties import TIME_ZONE, time_zone
 
 if TYPE_CHECKING:
     from lakeflow.engine.native import Natives
@@ -142,6 +143,16 @@ class Analysis:
         return tuple(resolved)
 
     def _resolve(self, flow: Flow, dataset: Dataset) -> ResolvedQuery:
+        zone = time_zone(flow.options)
+        if zone not in (None, self.surroundings.time_zone):
+            raise DefinitionError(
+                f"{TIME_ZONE} is {zone} for flow {flow.name} and {self.surroundings.time_zone} "
+                "for the pipeline.",
+                condition="DUPLICATE_FLOW_SQL_CONF",
+                location=flow.location,
+                hint="One zone holds for the whole pipeline: set it in the project file's "
+                "configuration.",
+            )
         query = self.surroundings.native.as_sql(flow.query)
         if isinstance(query, NativeQuery):
             return self._resolve_native(flow, dataset, query)

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +25,7 @@ from lakeflow.engine.recovery import recover
 from lakeflow.engine.state import PipelineState, pipelines
 from lakeflow.engine.targets import KIND, Targets
 from lakeflow.engine.update import ExpectationCount, FlowResult, UpdateResult, new_update_id
+from lakeflow.pipelines.properties import time_zone
 from lakeflow.tables.store import LocalStore
 from lakeflow.tables.table import Table
 
@@ -257,9 +258,9 @@ class Session:
         return UpdateResult(update, outcome, results)
 
     def _prepare(self, pipeline: Pipeline, state: PipelineState, scratch: Path) -> PreparedPipeline:
-        return PreparedPipeline.load(
-            pipeline, self.settings, self.store, state, self.clock, scratch
-        )
+        zone = time_zone(pipeline.project.configuration)
+        settings = replace(self.settings, session_time_zone=zone) if zone else self.settings
+        return PreparedPipeline.load(pipeline, settings, self.store, state, self.clock, scratch)
 
     def _existing(self, name: TableName) -> Table:
         table = Table(self.store, place_of(name))

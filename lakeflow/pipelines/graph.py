@@ -11,6 +11,12 @@ from lakeflow.core.location import Location
 from lakeflow.core.names import TableName, nearest
 from lakeflow.pipelines.elements import QUARANTINE_SUFFIX, Dataset, Flow
 from lakeflow.pipelines.load import Definitions
+from lakeflow.pipelines.properties import (
+    RESET_ALLOWED,
+    check_properties,
+    reset_allowed,
+    setting_error,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +109,14 @@ class Graph:
         return is_stream(self.by_name, self.streams, complete_name(flow, (parameter,)))
 
     def select(self, wanted: Sequence[str] | Literal["all"]) -> tuple[TableName, ...]:
-        """The tables that a full refresh names.
+        """The tables that a full refresh names; `all` passes over those that forbid it.
 
         Raises:
-            DefinitionError: A name is not that of a table of the pipeline.
+            DefinitionError: A name is not that of a table of the pipeline, or forbids it.
         """
         tables = [n for n, d in self.by_name.items() if d.kind != "temporary_view"]
         if wanted == "all":
-            return tuple(tables)
+            return tuple(name for name in tables if reset_allowed(self.by_name[name]))
         found = []
         for text in wanted:
             name = TableName.parse(text)
@@ -119,6 +125,12 @@ class Graph:
                 raise DefinitionError(
                     f"The pipeline has no table {text}.",
                     hint=nearest(text, known) or f"Tables are {', '.join(known)}.",
+                )
+            if not reset_allowed(self.by_name[name]):
+                raise DefinitionError(
+                    f"{text} is not refreshed in full: its property {RESET_ALLOWED} is false.",
+                    location=self.by_name[name].location,
+                    hint="Take the property away first if its rows can all be read again.",
                 )
             found.append(name)
         return tuple(found)
@@ -203,6 +215,7 @@ class _Builder:
             self.datasets[dataset.name] = dataset
             self.edges[dataset.name] = set()
             self._check_expectations(dataset)
+            self.errors.extend(check_properties(dataset))
         for dataset in list(self.datasets.values()):
             beside = dataset.name.companion(QUARANTINE_SUFFIX)
             if dataset.has_quarantine and beside in self.datasets:
@@ -242,6 +255,11 @@ class _Builder:
         for flow in self.definitions.flows:
             if flow.target in self.broken:
                 continue
+            for key, value in flow.options.items():
+                error = setting_error(key, value, flow.location)
+                if error is not None:
+                    self.errors.append(error)
+                    self.broken.add(flow.target)
             before = names.get(flow.name) or seen.get((flow.name, flow.target))
             known = before is not None and before.target in self.datasets
             if known and before is not None and before.location != flow.location:
@@ -390,6 +408,7 @@ class _Builder:
                 )
             for read in streaming:
                 self._check_stream(flow, read)
+                self._check_reset(flow, target, read)
 
     def _check_stream(self, flow: Flow, read: Read) -> None:
         found = self.datasets.get(complete_name(flow, read.name)) if read.name else None
@@ -411,6 +430,21 @@ class _Builder:
                 "INCOMPATIBLE_BATCH_VIEW_READ",
                 read.location,
                 "Leave STREAM out, or let the view read a stream.",
+            )
+
+    def _check_reset(self, flow: Flow, target: Dataset, read: Read) -> None:
+        """A table that keeps its rows cannot follow one that may be emptied and filled again."""
+        owner = self._owner(complete_name(flow, read.name)) if read.name else None
+        above = None if owner is None else self.datasets[owner]
+        if above is None or above.kind == "temporary_view" or reset_allowed(target):
+            return
+        if reset_allowed(above):
+            self._error(
+                f"{target.name.short} is never refreshed in full, and {above.name.short}, which "
+                "it reads as a stream, may be.",
+                "INVALID_RESETTABLE_DEPENDENCY",
+                read.location,
+                f"Give {above.name.short} the property {RESET_ALLOWED} = false too.",
             )
 
     def _not_found(self, message: str, name: TableName, location: Location) -> None:

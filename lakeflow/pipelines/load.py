@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,9 +13,10 @@ from lakeflow.core.errors import DefinitionError, DefinitionErrors, LakeflowErro
 from lakeflow.core.location import Location
 from lakeflow.core.names import TableName, split_name
 from lakeflow.dialect.parse import parse_file
-from lakeflow.dialect.statements import CreateFlow, CreateTable, CreateView, UseName
+from lakeflow.dialect.statements import CreateFlow, CreateTable, CreateView, SetOption, UseName
 from lakeflow.dialect.text import QueryText
 from lakeflow.pipelines.elements import Dataset, Expectation, Flow, SqlQuery
+from lakeflow.pipelines.properties import is_setting
 from lakeflow.pipelines.registry import ListRegistry, registration
 from lakeflow.pipelines.spec import Project
 
@@ -88,15 +89,18 @@ def _load_python(file: Path, registry: ListRegistry) -> None:
 def _load_sql(file: Path, project: Project, registry: ListRegistry) -> tuple[LakeflowError, ...]:
     parsed = parse_file(_text(file), str(file), project.configuration)
     catalog, schema = project.catalog, project.schema
+    settings: dict[str, str] = {}
     for statement in parsed.statements:
         match statement:
+            case SetOption(name=name, value=value) if is_setting(name):
+                settings[name] = value
             case UseName(kind="catalog", name=name):
                 catalog, schema = split_name(name)[0], project.schema
             case UseName(name=name):
                 *above, schema = split_name(name)
                 catalog = above[0] if above else catalog
             case CreateTable() | CreateView():
-                _add_table(statement, catalog, schema, registry)
+                _add_table(statement, catalog, schema, settings, registry)
             case CreateFlow():
                 target = _complete(statement.target, catalog, schema)
                 registry.register_flow(
@@ -106,6 +110,7 @@ def _load_sql(file: Path, project: Project, registry: ListRegistry) -> tuple[Lak
                         _query(statement.query),
                         statement.location,
                         statement.comment,
+                        dict(settings),
                     )
                 )
     return parsed.errors
@@ -123,7 +128,11 @@ def _text(file: Path) -> str:
 
 
 def _add_table(
-    statement: CreateTable | CreateView, catalog: str, schema: str, registry: ListRegistry
+    statement: CreateTable | CreateView,
+    catalog: str,
+    schema: str,
+    settings: Mapping[str, str],
+    registry: ListRegistry,
 ) -> None:
     name = _complete(statement.name, catalog, schema)
     dataset = Dataset(
@@ -147,7 +156,14 @@ def _add_table(
     registry.register_dataset(dataset)
     if statement.query is not None:
         registry.register_flow(
-            Flow(name.short, name, _query(statement.query), statement.location, statement.comment)
+            Flow(
+                name.short,
+                name,
+                _query(statement.query),
+                statement.location,
+                statement.comment,
+                dict(settings),
+            )
         )
 
 

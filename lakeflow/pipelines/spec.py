@@ -10,6 +10,7 @@ from typing import Any
 from lakeflow.core.errors import ConfigurationError
 from lakeflow.core.location import Location
 from lakeflow.core.names import DEFAULT_CATALOG, DEFAULT_SCHEMA, nearest
+from lakeflow.pipelines.properties import is_setting, setting_error
 
 PROJECT_FILES = ("pipeline.yml", "pipeline.yaml", "spark-pipeline.yml", "spark-pipeline.yaml")
 KEYS = ("name", "storage", "catalog", "database", "schema", "configuration", "libraries")
@@ -130,6 +131,11 @@ def _configuration(path: Path, value: Any) -> dict[str, str]:
                 location=Location(str(path), _line_of(path, str(key))),
                 hint="Put the value in quotes.",
             )
+    for key, found in value.items():
+        location = Location(str(path), _line_of(path, key))
+        error = setting_error(key, found, location) if is_setting(key) else None
+        if error is not None:
+            raise error
     return dict(value)
 
 
