@@ -27,7 +27,6 @@ class Project:
         catalog: Catalog of names that do not say one.
         schema: Schema of names that do not say one.
         configuration: Values of `${name}` in SQL.
-        storage: The lakehouse, where the project file names one.
     """
 
     name: str
@@ -36,7 +35,6 @@ class Project:
     catalog: str = DEFAULT_CATALOG
     schema: str = DEFAULT_SCHEMA
     configuration: Mapping[str, str] = field(default_factory=dict)
-    storage: str | None = None
 
 
 def find_project(path: Path) -> Project:
@@ -114,7 +112,6 @@ def _read(path: Path) -> Project:
         value.get("catalog") or DEFAULT_CATALOG,
         value.get("database") or value.get("schema") or DEFAULT_SCHEMA,
         _configuration(path, value.get("configuration") or {}),
-        value.get("storage"),
     )
 
 
@@ -142,26 +139,51 @@ def _configuration(path: Path, value: Any) -> dict[str, str]:
 def _libraries(path: Path, value: Any) -> tuple[Path, ...]:
     if value is None:
         return _definitions(path.parent)
-    files: list[Path] = []
-    for library in value:
-        include = (library.get("glob") or {}).get("include") or (library.get("file") or {}).get(
-            "path"
+    location = Location(str(path), _line_of(path, "libraries"))
+    if not isinstance(value, list):
+        raise ConfigurationError(
+            "libraries is not a list.",
+            condition="PIPELINE_SPEC_INVALID_GLOB_PATTERN",
+            location=location,
+            hint="Write a line such as - glob: {include: transformations/**} for each.",
         )
-        if not isinstance(include, str):
+    return tuple(file for library in value for file in _library(path.parent, library, location))
+
+
+def _library(folder: Path, library: Any, location: Location) -> tuple[Path, ...]:
+    match library:
+        case {"glob": {"include": str(include)}} | {"file": {"path": str(include)}}:
+            pass
+        case {"notebook": _} | {"jar": _} | {"whl": _} | {"maven": _}:
             raise ConfigurationError(
-                f"A library in {path} names neither glob.include nor file.path.",
-                condition="PIPELINE_SPEC_INVALID_GLOB_PATTERN",
+                f"A library of the kind {next(iter(library))} is not supported.",
+                location=location,
+                hint="Name .py and .sql files; packages are installed beside Lakeflow.",
             )
-        if include.endswith("/**"):
-            files.extend(_definitions(path.parent / include.removesuffix("/**")))
-        elif "*" in include:
+        case _:
             raise ConfigurationError(
-                f"The pattern {include} in {path} is neither a file nor folder/**.",
+                f"The library {library!r} names neither glob.include nor file.path.",
                 condition="PIPELINE_SPEC_INVALID_GLOB_PATTERN",
+                location=location,
             )
-        else:
-            files.append(path.parent / include)
-    return tuple(files)
+    if include.endswith("/**"):
+        return _definitions(folder / include.removesuffix("/**"))
+    file = folder / include
+    if "*" in include or not file.is_file():
+        raise ConfigurationError(
+            f"There is no file {include} in {folder}.",
+            condition="PIPELINE_SPEC_INVALID_GLOB_PATTERN",
+            location=location,
+            hint="A library is a file, or folder/** for all files of a folder and below it.",
+        )
+    if file.suffix not in (".py", ".sql"):
+        raise ConfigurationError(
+            f"{include} is not a definition file.",
+            condition="PIPELINE_UNSUPPORTED_DEFINITIONS_FILE_EXTENSION",
+            location=location,
+            hint="A pipeline is written in .py and .sql files.",
+        )
+    return (file,)
 
 
 def _line_of(path: Path, key: str) -> int:

@@ -14,6 +14,7 @@ import pytest
 from lakeflow.cli.interrupt import INTERRUPTED
 from lakeflow.cli.main import COMMANDS, UNEXPECTED, group
 from lakeflow.core.settings import Settings
+from lakeflow.pipelines.spec import KEYS
 
 
 def link_targets(document: Path) -> list[str]:
@@ -65,6 +66,13 @@ def test_every_setting_is_in_the_docs_with_its_default(root):
             default = field.default
             text = f"{default:g}" if isinstance(default, float) else str(default)
             assert f"`{text}`" in rows[name], name
+
+
+def test_every_key_of_a_project_file_is_in_the_docs(root):
+    text = (root / "docs/project.md").read_text()
+    assert sorted(re.findall(r"^\| `(\w+)` \| (?:done|recorded) \|", text, re.MULTILINE)) == sorted(
+        KEYS
+    )
 
 
 def test_links_between_documents_lead_somewhere(root, files):
