@@ -6,12 +6,7 @@ WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 export PYTHON
 
-DEMO := pipelines/football/sql
-define TARGETS
-import json, sys
-print(*dict.fromkeys(flow["target"] for flow in json.load(sys.stdin)["flows"]), sep="\n")
-endef
-export TARGETS
+EXAMPLE := pipelines/football
 
 .DEFAULT_GOAL := help
 .PHONY: help demo setup develop test test-faults test-slow check fix bench clean
@@ -19,10 +14,13 @@ export TARGETS
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: setup ## install into .venv if needed, run the example pipeline, show what it made
-	$(BIN)/lakeflow run $(DEMO)
-	@$(BIN)/lakeflow run $(DEMO) --dry-run --json | $(BIN)/python -c "$$TARGETS" | \
-	while read -r table; do echo; $(BIN)/lakeflow show "$$table" --limit 5; done
+demo: setup ## install into .venv if needed, run the example pipeline, ask its tables
+	$(BIN)/lakeflow run $(EXAMPLE)/sql
+	@for question in $(EXAMPLE)/questions/*.sql; do \
+	    printf '\n%s\n' "$$(sed -n 's/^-- //p' "$$question")"; \
+	    $(BIN)/lakeflow query - < "$$question" || exit 1; \
+	done
+	@printf '\nAll tables lie in data/lakehouse. Run it again: nothing is done twice.\n'
 
 setup: ## make .venv with Lakeflow in it
 	@.ci/setup $(VENV)
