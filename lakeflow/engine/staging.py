@@ -171,7 +171,11 @@ def _compute_views(
         )
         relations[name] = parquet_relation([f.path for f in staged.main], found.schema)
         counts.append((found.dataset.name.short, staged.counts))
-    return bound_sql(query, relations, natives, session), counts
+
+    def run_function(function: ResolvedQuery, inputs: Mapping[str, str]) -> str:
+        return natives.relation(function, inputs, session, scratch)
+
+    return bound_sql(query, relations, run_function), counts
 
 
 def _with_views(counts: Counts, views: list[tuple[str, Counts]]) -> Counts:
