@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lakeflow.backends.parquet import ParquetFiles
 from lakeflow.core.errors import DefinitionError, UnsupportedError
 from lakeflow.core.location import Location
 from lakeflow.core.schema import VOID, DataType, Field, Schema
@@ -21,19 +22,6 @@ EAGER = (DATA_FRAME, TABLE)
 
 BATCH = "pyarrow.RecordBatch"
 BATCH_ROWS = 65_536
-
-
-@dataclass(frozen=True, slots=True)
-class ParquetFiles:
-    """Rows that lie in Parquet files.
-
-    Args:
-        paths: Absolute; there may be none.
-        schema: The columns; a file may lack some, which are NULL there, or have more.
-    """
-
-    paths: tuple[str, ...]
-    schema: Schema
 
 
 def value_of(files: ParquetFiles, kind: str) -> Any:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, Pipe
 from typing import IO
 
-from lakeflow.backends.frames import ParquetFiles
+from lakeflow.backends.parquet import ParquetFiles
 from lakeflow.core.errors import DataError, Interrupted, LakeflowError
 from lakeflow.core.location import Location
 from lakeflow.core.names import TableName

@@ -164,8 +164,12 @@ class Analysis:
             )
         query = self.surroundings.native.as_sql(flow.query)
         if isinstance(query, NativeQuery):
-            return self._resolve_native(flow, dataset, query)
-        return self._resolve_sql(flow, dataset, query)
+            resolved = self._resolve_native(flow, dataset, query)
+        else:
+            resolved = self._resolve_sql(flow, dataset, query)
+        if dataset.kind != "temporary_view":
+            return resolved
+        return replace(resolved, checks=self._checks(dataset, resolved.schema))
 
     def _resolve_sql(self, flow: Flow, dataset: Dataset, query: SqlQuery) -> ResolvedQuery:
         parsed = _parsed(query)
@@ -186,8 +190,7 @@ class Analysis:
             found = inputs[key]
             if isinstance(found, SourceRead):
                 inputs[key] = replace(found, metadata=True)
-        checks = () if dataset.kind != "temporary_view" else self._checks(dataset, lowered.schema)
-        return ResolvedQuery(dataset, flow, inputs, lowered, lowered.schema, checks)
+        return ResolvedQuery(dataset, flow, inputs, lowered, lowered.schema)
 
     def _lower(
         self, query: SqlQuery, parsed: Query, inputs: Mapping[str, Leaf | ResolvedQuery]
@@ -209,8 +212,7 @@ class Analysis:
         schema = self.surroundings.native.schema(
             query, {name: found.schema for name, found in inputs.items()}
         )
-        checks = () if dataset.kind != "temporary_view" else self._checks(dataset, schema)
-        return ResolvedQuery(dataset, flow, inputs, None, schema, checks)
+        return ResolvedQuery(dataset, flow, inputs, None, schema)
 
     def _native_input(
         self, flow: Flow, dataset: Dataset, query: NativeQuery, found: Parameter

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from lakeflow.backends.duckdb import relation_sql
+from lakeflow.backends.parquet import Relation
 from lakeflow.dialect.types import identifier
 from lakeflow.engine.resolve import ResolvedQuery
 
-RunFunction = Callable[[ResolvedQuery, Mapping[str, str]], str]
-"""Gives the SELECT of what a query function makes of its inputs."""
+RunFunction = Callable[[ResolvedQuery, Mapping[str, Relation]], Relation]
+"""Gives what a query function makes of its inputs."""
 
 
 def bound_sql(
     query: ResolvedQuery,
-    relations: Mapping[str, str],
+    relations: Mapping[str, Relation],
     run_function: RunFunction | None = None,
 ) -> str:
     """The SQL of a query over relations.
@@ -22,10 +24,10 @@ def bound_sql(
 
     Args:
         query: What to run.
-        relations: Leaf id -> SELECT; a view that was computed apart is there under its name.
+        relations: Leaf id -> its rows; a view that was computed apart is there under its name.
         run_function: Runs query functions; may be left out for queries without any.
     """
-    bound: dict[str, str] = {}
+    bound: dict[str, Relation] = {}
     for key, found in query.inputs.items():
         if not isinstance(found, ResolvedQuery):
             bound[key] = relations[found.id]
@@ -34,8 +36,8 @@ def bound_sql(
         bound[key] = relations.get(name) or bound_sql(found, relations, run_function)
     if query.lowered is None:
         assert run_function is not None
-        return run_function(query, bound)
+        return relation_sql(run_function(query, bound))
     if not bound:
         return query.lowered.sql
-    parts = [f"{identifier(key)} AS ({sql})" for key, sql in bound.items()]
+    parts = [f"{identifier(key)} AS ({relation_sql(rows)})" for key, rows in bound.items()]
     return f"WITH {', '.join(parts)} SELECT * FROM ({query.lowered.sql})"

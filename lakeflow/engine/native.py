@@ -15,10 +15,10 @@ from lakeflow.backends.duckdb import (
     DuckDBBackend,
     DuckDBSession,
     empty_relation,
-    parquet_relation,
+    relation_sql,
 )
-from lakeflow.backends.frames import ParquetFiles
 from lakeflow.backends.functions import Call, FunctionProcess
+from lakeflow.backends.parquet import ParquetFiles, Relation
 from lakeflow.core.errors import DefinitionError, LakeflowError, UnsupportedError
 from lakeflow.core.schema import Field, Schema
 from lakeflow.core.settings import Settings
@@ -103,15 +103,15 @@ class Natives:
     def relation(
         self,
         query: ResolvedQuery,
-        relations: Mapping[str, str],
+        relations: Mapping[str, Relation],
         session: DuckDBSession,
         scratch: Path,
-    ) -> str:
-        """The SELECT of what a function gives over relations.
+    ) -> Relation:
+        """What a function gives over relations.
 
         Args:
             query: A query that is a function.
-            relations: Its inputs, as SELECTs.
+            relations: Its inputs.
             session: Runs queries.
             scratch: Where rows that the child process reads and writes lie meanwhile.
         """
@@ -122,17 +122,18 @@ class Natives:
         assert function.file is not None
         inputs = {}
         for found in function.inputs:
-            schema = query.inputs[found.name].schema
-            staged = session.stage(
-                relations[found.name], str(scratch / uuid.uuid4().hex), (), function.location
-            )
-            files = ParquetFiles(tuple(file.path for file in staged), schema)
+            files = relations[found.name]
+            if isinstance(files, str):
+                folder = str(scratch / uuid.uuid4().hex)
+                staged = session.stage(files, folder, (), function.location)
+                paths = tuple(file.path for file in staged)
+                files = ParquetFiles(paths, query.inputs[found.name].schema)
             inputs[found.name] = (files, _kind(found))
         scratch.mkdir(parents=True, exist_ok=True)
         path = str(scratch / f"{uuid.uuid4().hex}.parquet")
         call = Call(function.file, query.flow.name, query.flow.target, inputs, query.schema, path)
         self.process.run(call, function.function.__name__, function.location)
-        return parquet_relation([path], query.schema)
+        return ParquetFiles((path,), query.schema)
 
     def lower_duckdb(self, query: SqlQuery, schemas: Mapping[str, Schema]) -> Lowered:
         """DuckDB's SQL is used as it is.
@@ -170,10 +171,10 @@ class Natives:
         self.process.close()
 
     def _composed(
-        self, query: NativeQuery, relations: Mapping[str, str], session: DuckDBSession
+        self, query: NativeQuery, relations: Mapping[str, Relation], session: DuckDBSession
     ) -> str:
         """The SELECT that a function composes over relations."""
-        values = {name: session.relation(text) for name, text in relations.items()}
+        values = {name: session.relation(relation_sql(rows)) for name, rows in relations.items()}
         found = self._call(query, values)
         if kind_of_value(found) != RELATION:
             raise self._wrong_result(query, found)
