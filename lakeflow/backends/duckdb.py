@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lakeflow.backends.parquet import Relation
 from lakeflow.core.errors import DataError, Interrupted, LakeflowError
 from lakeflow.core.location import Location
 from lakeflow.core.schema import Schema
@@ -242,6 +243,11 @@ def parquet_relation(paths: Sequence[str], schema: Schema) -> str:
         f"SELECT {names} FROM read_parquet([{files}], schema = MAP {{{columns}}}, "
         "hive_partitioning = false)"
     )
+
+
+def relation_sql(found: Relation) -> str:
+    """The SELECT of rows, wherever they lie."""
+    return found if isinstance(found, str) else parquet_relation(found.paths, found.schema)
 
 
 def empty_relation(schema: Schema) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lakeflow.core.errors import DefinitionError, DefinitionErrors, LakeflowError
 from lakeflow.core.location import Location
-from lakeflow.core.names import TableName, nearest
+from lakeflow.core.names import TableName, nearest, split_name
 from lakeflow.core.schema import Schema, Struct
 from lakeflow.dialect.query import Lowered, Query, Reference, lower, lower_predicate, parse_query
 from lakeflow.engine.checks import Check, quarantine_schema
@@ -23,6 +23,7 @@ from lakeflow.pipelines.elements import (
     Dataset,
     Flow,
     NativeQuery,
+    Parameter,
     SqlQuery,
 )
 from lakeflow.pipelines.graph import Graph, Read
@@ -64,11 +65,19 @@ def reads_of(flow: Flow, native: Natives) -> Sequence[Read]:
     """
     query = native.as_sql(flow.query)
     if isinstance(query, NativeQuery):
-        return [
-            Read(tuple(name.split(".")), streaming, query.location)
-            for name, streaming in native.names(query)
-        ]
+        return [read for found in query.inputs for read in _native_reads(query, found)]
     return list(_sql_reads(query))
+
+
+def _native_reads(query: NativeQuery, found: Parameter) -> Iterable[Read]:
+    """What an input of a function reads; a bare parameter leaves the mode to the graph."""
+    if found.query is None:
+        yield Read((found.name,), None, query.location)
+    elif found.query.dataset is not None:
+        parts = tuple(split_name(found.query.dataset))
+        yield Read(parts, found.query.streaming, found.query.location)
+    else:
+        yield from _sql_reads(found.query)
 
 
 def _sql_reads(query: SqlQuery) -> Iterable[Read]:
@@ -155,8 +164,12 @@ class Analysis:
             )
         query = self.surroundings.native.as_sql(flow.query)
         if isinstance(query, NativeQuery):
-            return self._resolve_native(flow, dataset, query)
-        return self._resolve_sql(flow, dataset, query)
+            resolved = self._resolve_native(flow, dataset, query)
+        else:
+            resolved = self._resolve_sql(flow, dataset, query)
+        if dataset.kind != "temporary_view":
+            return resolved
+        return replace(resolved, checks=self._checks(dataset, resolved.schema))
 
     def _resolve_sql(self, flow: Flow, dataset: Dataset, query: SqlQuery) -> ResolvedQuery:
         parsed = _parsed(query)
@@ -177,8 +190,7 @@ class Analysis:
             found = inputs[key]
             if isinstance(found, SourceRead):
                 inputs[key] = replace(found, metadata=True)
-        checks = () if dataset.kind != "temporary_view" else self._checks(dataset, lowered.schema)
-        return ResolvedQuery(dataset, flow, inputs, lowered, lowered.schema, checks)
+        return ResolvedQuery(dataset, flow, inputs, lowered, lowered.schema)
 
     def _lower(
         self, query: SqlQuery, parsed: Query, inputs: Mapping[str, Leaf | ResolvedQuery]
@@ -194,15 +206,24 @@ class Analysis:
         return lower(parsed, schemas, hidden=hidden, time_zone=self.surroundings.time_zone)
 
     def _resolve_native(self, flow: Flow, dataset: Dataset, query: NativeQuery) -> ResolvedQuery:
-        inputs: dict[str, Leaf | ResolvedQuery] = {}
-        for name, streaming in self.surroundings.native.names(query):
-            streams = self.graph.reads_as_stream(flow, name) if streaming is None else streaming
-            inputs[name] = self._table(flow, tuple(name.split(".")), streams, query.location)
+        inputs = {
+            found.name: self._native_input(flow, dataset, query, found) for found in query.inputs
+        }
         schema = self.surroundings.native.schema(
             query, {name: found.schema for name, found in inputs.items()}
         )
-        checks = () if dataset.kind != "temporary_view" else self._checks(dataset, schema)
-        return ResolvedQuery(dataset, flow, inputs, None, schema, checks)
+        return ResolvedQuery(dataset, flow, inputs, None, schema)
+
+    def _native_input(
+        self, flow: Flow, dataset: Dataset, query: NativeQuery, found: Parameter
+    ) -> Leaf | ResolvedQuery:
+        if found.query is None:
+            streams = self.graph.reads_as_stream(flow, found.name)
+            return self._table(flow, (found.name,), streams, query.location)
+        if found.query.dataset is not None:
+            parts = tuple(split_name(found.query.dataset))
+            return self._table(flow, parts, found.query.streaming, found.query.location)
+        return self._resolve_sql(flow, dataset, found.query)
 
     def _table(
         self, flow: Flow, parts: tuple[str, ...], streaming: bool, location: Location
@@ -243,6 +264,8 @@ class Analysis:
         """Refuses queries that cannot run batch by batch, and declared columns that do not fit."""
         location = query.flow.location
         if kind == "streaming_table":
+            for found in _all_queries(query):
+                self._check_lazy(found)
             reasons = [reason for found in _all_queries(query) for reason in _stateful(found)]
             if reasons:
                 raise DefinitionError(
@@ -263,6 +286,20 @@ class Analysis:
                     location=location,
                     hint=nearest(column, query.schema.names) or None,
                 )
+
+    def _check_lazy(self, query: ResolvedQuery) -> None:
+        function = query.flow.query
+        if query.lowered is not None or not isinstance(function, NativeQuery):
+            return
+        if self.surroundings.native.is_eager(function):
+            raise DefinitionError(
+                f"{function.function.__name__} returns its rows whole in memory, and the "
+                f"streaming table {query.flow.target.short} takes them as a stream.",
+                condition="QUERY_FUNCTION_RESULT_EAGER",
+                location=function.location,
+                hint="Return a pl.LazyFrame, a pa.RecordBatchReader or a generator of "
+                "pa.RecordBatch; whole results are for materialized views.",
+            )
 
     def _add_columns(self, query: ResolvedQuery, kind: str) -> None:
         """The columns that readers of the dataset will see."""

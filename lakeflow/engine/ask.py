@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lakeflow.backends.duckdb import DuckDBBackend, translated
+from lakeflow.backends.duckdb import DuckDBBackend, relation_sql, translated
 from lakeflow.core.errors import UnsupportedError
 from lakeflow.core.location import Location
 from lakeflow.core.names import TableName
@@ -28,7 +28,7 @@ def first_rows(
 ) -> tuple[tuple[tuple[Any, ...], ...], int]:
     """The first rows of a table, and how many it has."""
     snapshot = table.snapshot()
-    relation = whole_table(table, snapshot.schema, snapshot.version)
+    relation = relation_sql(whole_table(table, snapshot.schema, snapshot.version))
     with tempfile.TemporaryDirectory(prefix="lakeflow-") as folder:
         backend = _backend(settings, Path(folder))
         with closing(backend), closing(backend.session()) as session:
@@ -64,7 +64,9 @@ def answer(
         table = existing(TableName.parse(".".join(f"`{part}`" for part in reference.name)))
         snapshot = table.snapshot()
         schemas[reference.key] = snapshot.schema
-        relations[reference.key] = whole_table(table, snapshot.schema, snapshot.version)
+        relations[reference.key] = relation_sql(
+            whole_table(table, snapshot.schema, snapshot.version)
+        )
     lowered = lower(query, schemas, time_zone=settings.session_time_zone)
     with_inputs = ", ".join(f"{identifier(key)} AS ({text})" for key, text in relations.items())
     text = f"WITH {with_inputs} SELECT * FROM ({lowered.sql})" if relations else lowered.sql

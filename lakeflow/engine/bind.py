@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
 
+from lakeflow.backends.duckdb import relation_sql
+from lakeflow.backends.parquet import Relation
 from lakeflow.dialect.types import identifier
 from lakeflow.engine.resolve import ResolvedQuery
-from lakeflow.pipelines.elements import NativeQuery
 
-if TYPE_CHECKING:
-    from lakeflow.backends.duckdb import DuckDBSession
-    from lakeflow.engine.native import Natives
+RunFunction = Callable[[ResolvedQuery, Mapping[str, Relation]], Relation]
+"""Gives what a query function makes of its inputs."""
 
 
 def bound_sql(
     query: ResolvedQuery,
-    relations: Mapping[str, str],
-    natives: Natives,
-    session: DuckDBSession,
+    relations: Mapping[str, Relation],
+    run_function: RunFunction | None = None,
 ) -> str:
     """The SQL of a query over relations.
 
@@ -26,21 +24,20 @@ def bound_sql(
 
     Args:
         query: What to run.
-        relations: Leaf id -> SELECT; a view that was computed apart is there under its name.
-        natives: Runs query functions.
-        session: Whose relations they get.
+        relations: Leaf id -> its rows; a view that was computed apart is there under its name.
+        run_function: Runs query functions; may be left out for queries without any.
     """
-    bound: dict[str, str] = {}
+    bound: dict[str, Relation] = {}
     for key, found in query.inputs.items():
         if not isinstance(found, ResolvedQuery):
             bound[key] = relations[found.id]
             continue
         name = f"view:{found.dataset.name}"
-        bound[key] = relations.get(name) or bound_sql(found, relations, natives, session)
+        bound[key] = relations.get(name) or bound_sql(found, relations, run_function)
     if query.lowered is None:
-        assert isinstance(query.flow.query, NativeQuery)
-        return natives.relation(query.flow.query, bound, session)
+        assert run_function is not None
+        return relation_sql(run_function(query, bound))
     if not bound:
         return query.lowered.sql
-    parts = [f"{identifier(key)} AS ({sql})" for key, sql in bound.items()]
+    parts = [f"{identifier(key)} AS ({relation_sql(rows)})" for key, rows in bound.items()]
     return f"WITH {', '.join(parts)} SELECT * FROM ({query.lowered.sql})"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING
 
 from lakeflow.backends.duckdb import DuckDBBackend, DuckDBSession, empty_relation
 from lakeflow.core.errors import DefinitionError, DefinitionErrors, LakeflowError
@@ -14,17 +13,13 @@ from lakeflow.engine.analyze import METADATA
 from lakeflow.engine.bind import bound_sql
 from lakeflow.engine.resolve import Leaf, ResolvedFlow, ResolvedQuery, SourceRead
 
-if TYPE_CHECKING:
-    from lakeflow.engine.native import Natives
 
-
-def check_binding(backend: DuckDBBackend, natives: Natives, flows: Sequence[ResolvedFlow]) -> None:
+def check_binding(backend: DuckDBBackend, flows: Sequence[ResolvedFlow]) -> None:
     """Lets the backend bind every query in SQL, and compares its columns with the analysis.
 
     Args:
         backend: Runs queries.
-        natives: Runs query functions; the analysis has called those itself.
-        flows: Analysed.
+        flows: Analysed; query functions were called by the analysis itself.
 
     Raises:
         DefinitionErrors: Every query that would fail, or give other columns, when it runs.
@@ -35,17 +30,17 @@ def check_binding(backend: DuckDBBackend, natives: Natives, flows: Sequence[Reso
         for flow in flows:
             if all(query.lowered is not None for query in _queries(flow.query)):
                 try:
-                    _bind(session, natives, flow.query)
+                    _bind(session, flow.query)
                 except LakeflowError as error:
                     errors.append(error)
     if errors:
         raise DefinitionErrors(errors)
 
 
-def _bind(session: DuckDBSession, natives: Natives, query: ResolvedQuery) -> None:
+def _bind(session: DuckDBSession, query: ResolvedQuery) -> None:
     location = query.flow.location
     relations = {leaf.id: empty_relation(_columns(leaf)) for leaf in query.leaves()}
-    sql = bound_sql(query, relations, natives, session)
+    sql = bound_sql(query, relations)
     found = {
         name: from_duckdb_type(kind) for name, kind, *_ in session.rows(f"DESCRIBE {sql}", location)
     }

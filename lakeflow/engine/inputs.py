@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lakeflow.backends.duckdb import DuckDBSession, parquet_relation
+from lakeflow.backends.duckdb import DuckDBSession
+from lakeflow.backends.parquet import ParquetFiles, Relation
 from lakeflow.connect.source import ArrowScan, FileScan, Limit, Source
 from lakeflow.core.errors import StateError
 from lakeflow.core.schema import Schema
@@ -41,8 +42,8 @@ class StreamInput(Protocol):
     def latest(self, start: Any, upto: Any) -> Any:
         """The end of the next batch; equal to `start` if nothing is left."""
 
-    def relation(self, start: Any, end: Any, session: DuckDBSession) -> str:
-        """The SELECT of what lies after `start` up to `end`."""
+    def relation(self, start: Any, end: Any, session: DuckDBSession) -> Relation:
+        """What lies after `start` up to `end`."""
 
     def verify(self, start: Any, end: Any) -> None:
         """Raises if what was read has changed while it was read."""
@@ -179,8 +180,8 @@ class TableStream:
             return start
         return FeedPosition(limit.table_id, limit.generation, first, limit.version).to_json()
 
-    def relation(self, start: Any, end: Any, session: DuckDBSession) -> str:  # noqa: ARG002
-        """The SELECT of the files in the range."""
+    def relation(self, start: Any, end: Any, session: DuckDBSession) -> ParquetFiles:  # noqa: ARG002
+        """The files in the range."""
         last = FeedPosition.from_json(end)
         begun = None if start is None else FeedPosition.from_json(start)
         self._same_table(begun, last)
@@ -189,7 +190,7 @@ class TableStream:
             if version == last.version and last.files is not None and number > last.files:
                 break
             paths.append(f"{self.table.store.url(self.table.place)}/{file.path}")
-        return parquet_relation(paths, self.read.schema)
+        return ParquetFiles(tuple(paths), self.read.schema)
 
     def verify(self, start: Any, end: Any) -> None:
         """Files of a table never change."""
@@ -235,11 +236,11 @@ def registered(session: DuckDBSession, key: str, scan: ArrowScan) -> str:
     return f'SELECT * FROM "{name}"'
 
 
-def whole_table(table: Table, schema: Schema, version: int) -> str:
-    """The SELECT of a table at a version."""
+def whole_table(table: Table, schema: Schema, version: int) -> ParquetFiles:
+    """A table at a version."""
     snapshot = table.at(version)
     folder = table.store.url(table.place)
-    return parquet_relation([f"{folder}/{file.path}" for file in snapshot.files], schema)
+    return ParquetFiles(tuple(f"{folder}/{file.path}" for file in snapshot.files), schema)
 
 
 def absolute_options(options: Mapping[str, str], folder: Path) -> dict[str, str]:

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+import sys
+import uuid
+from collections.abc import Mapping
+from contextlib import closing, redirect_stdout
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from lakeflow.backends.duckdb import DuckDBBackend, DuckDBSession, empty_relation
+from lakeflow.backends import frames
+from lakeflow.backends.duckdb import (
+    DuckDBBackend,
+    DuckDBSession,
+    empty_relation,
+    relation_sql,
+)
+from lakeflow.backends.functions import Call, FunctionProcess
+from lakeflow.backends.parquet import ParquetFiles, Relation
 from lakeflow.core.errors import DefinitionError, LakeflowError, UnsupportedError
 from lakeflow.core.schema import Field, Schema
+from lakeflow.core.settings import Settings
 from lakeflow.dialect.query import Lowered
 from lakeflow.dialect.types import from_duckdb_type
 from lakeflow.engine.resolve import ResolvedQuery
-from lakeflow.pipelines.elements import NativeQuery, SqlQuery
+from lakeflow.pipelines.elements import NativeQuery, Parameter, SqlQuery
+from lakeflow.pipelines.functions import invoke
+from lakeflow.pipelines.queries import KINDS, RELATION, kind_of_value
 
-RELATION = "duckdb.DuckDBPyRelation"
+CHILD_KINDS = tuple(kind for kind in KINDS if kind != RELATION)
 
 
 @dataclass
@@ -23,75 +37,103 @@ class Natives:
     """Runs query functions.
 
     Functions over DuckDB relations compose a query, which runs in this process under its memory
-    limit; functions without parameters return a query as text.
+    limit; those over Polars frames and Arrow data run in a child process under a limit of its own;
+    functions that read nothing may return a query as text.
 
     Args:
         backend: Makes the relations.
+        process: Runs the others.
     """
 
     backend: DuckDBBackend
-    _texts: dict[int, SqlQuery] = field(default_factory=dict)
+    process: FunctionProcess
+    _found: dict[int, Any] = field(default_factory=dict)
+    _results: dict[int, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, backend: DuckDBBackend, settings: Settings) -> Natives:
+        """Under the limits of the settings."""
+        limit, threads = settings.effective_memory_limit(), settings.effective_threads()
+        return cls(backend, FunctionProcess(limit, threads))
 
     def as_sql(self, query: SqlQuery | NativeQuery) -> SqlQuery | NativeQuery:
-        """The text that a function without parameters returns; anything else as it is.
+        """The text that a function without inputs returns; anything else as it is.
 
         Raises:
-            DefinitionError: The function fails, or returns something else.
+            DefinitionError: The function fails, or returns what is no query.
         """
-        if isinstance(query, SqlQuery) or query.parameters:
+        if isinstance(query, SqlQuery) or query.inputs:
             return query
-        known = self._texts.get(id(query))
-        if known is None:
+        if id(query) not in self._found:
             found = self._call(query, {})
-            if not isinstance(found, SqlQuery):
+            if not isinstance(found, SqlQuery) and not _is_data(found):
                 raise self._wrong_result(query, found)
-            known = self._texts[id(query)] = found
-        return known
-
-    def names(self, query: NativeQuery) -> Sequence[tuple[str, bool | None]]:
-        """The datasets that a function's parameters name; the graph decides how they are read."""
-        for parameter in query.parameters:
-            if parameter.annotation not in (None, RELATION):
-                raise UnsupportedError(
-                    f"The parameter {parameter.name} of {query.function.__name__} asks for a "
-                    f"{parameter.annotation}.",
-                    location=query.location,
-                    hint=f"Ask for a {RELATION}.",
-                )
-        return [(parameter.name, None) for parameter in query.parameters]
+            self._found[id(query)] = found
+        found = self._found[id(query)]
+        return found if isinstance(found, SqlQuery) else query
 
     def schema(self, query: NativeQuery, inputs: Mapping[str, Schema]) -> Schema:
         """The columns that a function gives over empty inputs.
 
         Raises:
-            DefinitionError: The function fails, or returns something else than a relation.
+            DefinitionError: The function fails, or returns something else than rows.
         """
-        relations = {name: empty_relation(found) for name, found in inputs.items()}
-        with closing(self.backend.session()) as session:
-            text = self.relation(query, relations, session)
-            described = session.rows(f"DESCRIBE {text}", query.location)
-        return Schema(tuple(Field(row[0], from_duckdb_type(row[1])) for row in described))
+        if runs_here(query):
+            relations = {name: empty_relation(found) for name, found in inputs.items()}
+            with closing(self.backend.session()) as session:
+                text = self._composed(query, relations, session)
+                described = session.rows(f"DESCRIBE {text}", query.location)
+            self._results[id(query)] = RELATION
+            return Schema(tuple(Field(row[0], from_duckdb_type(row[1])) for row in described))
+        values = {
+            found.name: frames.value_of(ParquetFiles((), inputs[found.name]), _kind(found))
+            for found in query.inputs
+        }
+        result = self._call(query, values)
+        if not _is_data(result):
+            raise self._wrong_result(query, result)
+        self._results[id(query)] = kind_of_value(result)
+        schema, _ = frames.result_schema(result, query.function.__name__, query.location)
+        return schema
+
+    def is_eager(self, query: NativeQuery) -> bool:
+        """Whether a function that was analysed gives its result whole, in memory."""
+        return self._results[id(query)] in frames.EAGER
 
     def relation(
-        self, query: NativeQuery, relations: Mapping[str, str], session: DuckDBSession
-    ) -> str:
-        """The SELECT that a function composes over relations."""
-        found = self._call(
-            query, {name: session.relation(text) for name, text in relations.items()}
-        )
-        if type(found).__name__ != "DuckDBPyRelation":
-            raise self._wrong_result(query, found)
-        text: str = found.sql_query()
-        try:
-            session.rows(f"SELECT * FROM ({text}) LIMIT 0", query.location)
-        except LakeflowError as error:
-            raise DefinitionError(
-                f"{query.function.__name__} returns a relation of another connection, or one that "
-                f"cannot run: {error.message}",
-                location=query.location,
-                hint="Build the result from the function's parameters.",
-            ) from error
-        return text
+        self,
+        query: ResolvedQuery,
+        relations: Mapping[str, Relation],
+        session: DuckDBSession,
+        scratch: Path,
+    ) -> Relation:
+        """What a function gives over relations.
+
+        Args:
+            query: A query that is a function.
+            relations: Its inputs.
+            session: Runs queries.
+            scratch: Where rows that the child process reads and writes lie meanwhile.
+        """
+        function = query.flow.query
+        assert isinstance(function, NativeQuery)
+        if runs_here(function):
+            return self._composed(function, relations, session)
+        assert function.file is not None
+        inputs = {}
+        for found in function.inputs:
+            files = relations[found.name]
+            if isinstance(files, str):
+                folder = str(scratch / uuid.uuid4().hex)
+                staged = session.stage(files, folder, (), function.location)
+                paths = tuple(file.path for file in staged)
+                files = ParquetFiles(paths, query.inputs[found.name].schema)
+            inputs[found.name] = (files, _kind(found))
+        scratch.mkdir(parents=True, exist_ok=True)
+        path = str(scratch / f"{uuid.uuid4().hex}.parquet")
+        call = Call(function.file, query.flow.name, query.flow.target, inputs, query.schema, path)
+        self.process.run(call, function.function.__name__, function.location)
+        return ParquetFiles((path,), query.schema)
 
     def lower_duckdb(self, query: SqlQuery, schemas: Mapping[str, Schema]) -> Lowered:
         """DuckDB's SQL is used as it is.
@@ -107,27 +149,92 @@ class Natives:
 
     def notes(self, query: ResolvedQuery) -> tuple[str, ...]:
         """What a plan says of a flow beyond its technique."""
-        if query.lowered is None:
+        found = query.flow.query
+        if query.lowered is not None or not isinstance(found, NativeQuery):
+            return ()
+        if runs_here(found):
             return ("a DuckDB function: not portable to Spark",)
-        return ()
+        library = self._results[id(found)].split(".")[0].capitalize()
+        limit = f"{self.process.memory_limit / 2**20:.0f} MiB"
+        notes = [
+            f"a {library} function in a child process of at most {limit}: not portable to Spark"
+        ]
+        whole = [p.name for p in found.inputs if _kind(p) in frames.EAGER]
+        if self.is_eager(found):
+            whole.append("its result")
+        if whole:
+            notes.append(f"held in memory as a whole, up to that limit: {', '.join(whole)}")
+        return tuple(notes)
+
+    def close(self) -> None:
+        """Ends the child process."""
+        self.process.close()
+
+    def _composed(
+        self, query: NativeQuery, relations: Mapping[str, Relation], session: DuckDBSession
+    ) -> str:
+        """The SELECT that a function composes over relations."""
+        values = {name: session.relation(relation_sql(rows)) for name, rows in relations.items()}
+        found = self._call(query, values)
+        if kind_of_value(found) != RELATION:
+            raise self._wrong_result(query, found)
+        text: str = found.sql_query()
+        try:
+            session.rows(f"SELECT * FROM ({text}) LIMIT 0", query.location)
+        except LakeflowError as error:
+            raise DefinitionError(
+                f"{query.function.__name__} returns a relation of another connection, or one that "
+                f"cannot run: {error.message}",
+                location=query.location,
+                hint="Build the result from the function's parameters.",
+            ) from error
+        return text
 
     def _call(self, query: NativeQuery, values: Mapping[str, Any]) -> Any:
-        try:
-            return query.function(**values)
-        except LakeflowError:
-            raise
-        except Exception as error:
-            raise DefinitionError(
-                f"{query.function.__name__} raised {type(error).__name__}: {error}",
-                location=query.location,
-            ) from error
+        with redirect_stdout(sys.stderr):
+            return invoke(query, values)
 
     def _wrong_result(self, query: NativeQuery, found: Any) -> DefinitionError:
-        said = "nothing (None)" if found is None else f"a {type(found).__name__}"
+        said = "nothing (None)" if found is None else f"a {kind_of_value(found)}"
+        hint = (
+            "Return a pl.LazyFrame, pl.DataFrame, pa.RecordBatchReader, pa.Table or a generator of "
+            "pa.RecordBatch."
+        )
+        if not query.inputs:
+            hint = f"Return sql(...), read(...) or read_stream(...). {hint}"
+        elif runs_here(query):
+            hint = "Return a relation built from its parameters."
+        if kind_of_value(found) == RELATION:
+            said = "a DuckDB relation of another connection"
+            hint = f"Let its parameters be duckdb.DuckDBPyRelation. {hint}"
         return DefinitionError(
             f"{query.function.__name__} returns {said}.",
             condition="QUERY_FUNCTION_RESULT_NOT_A_QUERY",
             location=query.location,
-            hint="Return sql(...), read(...), read_stream(...), or a relation built from its "
-            "parameters.",
+            hint=hint,
         )
+
+
+def runs_here(query: NativeQuery) -> bool:
+    """Whether a function composes DuckDB relations, which run in this process.
+
+    Raises:
+        UnsupportedError: It mixes relations with other types.
+    """
+    kinds = {_kind(found) for found in query.inputs}
+    if RELATION in kinds and len(kinds) > 1:
+        raise UnsupportedError(
+            f"{query.function.__name__} asks for {' and '.join(sorted(kinds))}; relations run in "
+            "this process, the others in a child process.",
+            location=query.location,
+            hint="Ask for one kind: relations, or frames and Arrow data.",
+        )
+    return kinds == {RELATION}
+
+
+def _kind(found: Parameter) -> str:
+    return found.annotation or RELATION
+
+
+def _is_data(value: Any) -> bool:
+    return kind_of_value(value) in CHILD_KINDS or frames.is_stream_of_batches(value)

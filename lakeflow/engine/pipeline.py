@@ -118,7 +118,7 @@ class PreparedPipeline:
             temporary=scratch / "duckdb",
             setup=SETUP,
         )
-        natives = Natives(backend)
+        natives = Natives.of(backend, settings)
         definitions = load(project.files, project)
         tables: dict[str, Table] = {}
 
@@ -249,9 +249,11 @@ class PreparedPipeline:
         if self._run is not None:
             self._run.stopped.set()
         self.backend.cancel()
+        self.natives.process.cancel()
 
     def close(self) -> None:
         """Lets go of the query engine."""
+        self.natives.close()
         self.backend.close()
 
     def selected(self, full_refresh: FullRefresh) -> tuple[TableName, ...]:

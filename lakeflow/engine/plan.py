@@ -61,7 +61,7 @@ def plan_of(prepared: PreparedPipeline, full_refresh: FullRefresh) -> Plan:
     """Analyses a pipeline and says what would happen; nothing is written."""
     selected = prepared.selected(full_refresh)
     flows = prepared.analyse(frozenset(selected))
-    check_binding(prepared.backend, prepared.natives, flows)
+    check_binding(prepared.backend, flows)
     return Plan(
         tuple(
             _planned(prepared, flow, flow_target in selected)

@@ -78,7 +78,7 @@ class ResolvedQuery:
     inputs: Mapping[str, Leaf | ResolvedQuery]
     lowered: Lowered | None
     schema: Schema
-    checks: tuple[Check, ...]
+    checks: tuple[Check, ...] = ()
 
     def leaves(self) -> Iterator[Leaf]:
         """Everything that is read from outside, through views."""
@@ -91,7 +91,8 @@ class ResolvedQuery:
     @property
     def deterministic(self) -> bool:
         """Whether the same inputs always give the same rows, as far as can be known."""
-        own = self.lowered is None or self.lowered.deterministic
+        # A function without inputs reads something, and nobody knows what.
+        own = bool(self.inputs) if self.lowered is None else self.lowered.deterministic
         return own and all(
             found.deterministic
             for found in self.inputs.values()

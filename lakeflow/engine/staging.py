@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lakeflow.backends.duckdb import DuckDBSession, StagedFile, parquet_relation
+from lakeflow.backends.duckdb import DuckDBSession, StagedFile
+from lakeflow.backends.parquet import ParquetFiles, Relation
 from lakeflow.core.failpoints import failpoint
 from lakeflow.core.location import Location
 from lakeflow.core.schema import Schema
@@ -57,7 +58,7 @@ class Attempt:
 def prepare(
     attempt: Attempt,
     session: DuckDBSession,
-    relations: Mapping[str, str],
+    relations: Mapping[str, Relation],
     verify: Callable[[], None],
     store: Store,
     scratch: Path,
@@ -68,7 +69,7 @@ def prepare(
     Args:
         attempt: What to compute.
         session: Runs the queries.
-        relations: Leaf id -> SELECT of what the batch reads of it.
+        relations: Leaf id -> what the batch reads of it.
         verify: Raises if what was read has changed meanwhile.
         store: The lakehouse.
         scratch: A folder for what does not outlive the attempt.
@@ -140,7 +141,7 @@ def pin_of(snapshot: Snapshot, generation: str | None) -> Pin:
 
 def _compute_views(
     query: ResolvedQuery,
-    relations: dict[str, str],
+    relations: dict[str, Relation],
     session: DuckDBSession,
     scratch: Path,
     natives: Natives,
@@ -169,9 +170,13 @@ def _compute_views(
             partition_columns=(),
             location=found.flow.location,
         )
-        relations[name] = parquet_relation([f.path for f in staged.main], found.schema)
+        relations[name] = ParquetFiles(tuple(f.path for f in staged.main), found.schema)
         counts.append((found.dataset.name.short, staged.counts))
-    return bound_sql(query, relations, natives, session), counts
+
+    def run_function(function: ResolvedQuery, inputs: Mapping[str, Relation]) -> Relation:
+        return natives.relation(function, inputs, session, scratch)
+
+    return bound_sql(query, relations, run_function), counts
 
 
 def _with_views(counts: Counts, views: list[tuple[str, Counts]]) -> Counts:

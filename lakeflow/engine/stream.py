@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lakeflow.backends.duckdb import DuckDBSession
+from lakeflow.backends.parquet import Relation
 from lakeflow.core.errors import StateError
 from lakeflow.core.failpoints import failpoint
 from lakeflow.core.schema import Schema
@@ -257,9 +258,9 @@ def _table_schema(batch: _Batch, start: FlowStart) -> Schema:
 
 def static_relations(
     run: Run, flow: ResolvedFlow, pins: Mapping[str, Pin], session: DuckDBSession
-) -> dict[str, str]:
-    """The SELECTs of everything that a flow reads whole."""
-    relations: dict[str, str] = {}
+) -> dict[str, Relation]:
+    """Everything that a flow reads whole."""
+    relations: dict[str, Relation] = {}
     for leaf in flow.static():
         if isinstance(leaf, TableRead):
             table = run.table_of(leaf.name)

@@ -7,9 +7,6 @@ if TYPE_CHECKING:
         append_flow,
         create_streaming_table,
         materialized_view,
-        read,
-        read_stream,
-        sql,
         table,
         temporary_view,
         view,
@@ -24,6 +21,7 @@ if TYPE_CHECKING:
         expect_or_fail,
         expect_or_quarantine,
     )
+    from lakeflow.pipelines.queries import read, read_stream, sql
 
 __all__ = [
     "append_flow",
@@ -52,4 +50,6 @@ def __getattr__(name: str) -> Any:
     import importlib
 
     home = "expectations" if name.startswith("expect") else "api"
+    if name in ("read", "read_stream", "sql"):
+        home = "queries"
     return getattr(importlib.import_module(f"{__name__}.{home}"), name)

@@ -6,10 +6,9 @@ pipeline that is being loaded the decorators declare nothing.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from lakeflow.core.errors import DefinitionError, UnsupportedError
 from lakeflow.core.location import Location, caller_location
@@ -20,11 +19,9 @@ from lakeflow.pipelines.elements import (
     DatasetKind,
     Expectation,
     Flow,
-    NativeQuery,
-    Parameter,
-    SqlQuery,
     Violation,
 )
+from lakeflow.pipelines.functions import defined_at, native_query
 from lakeflow.pipelines.registry import active_registry
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -44,14 +41,6 @@ _REFUSED = frozenset(
     "sequence_by import_checkpoint depends_on full_refresh".split()
 )
 
-ANNOTATIONS = {
-    "LazyFrame": "polars.LazyFrame",
-    "DuckDBPyRelation": "duckdb.DuckDBPyRelation",
-    "RecordBatchReader": "pyarrow.RecordBatchReader",
-    "Table": "pyarrow.Table",
-}
-"""Types that a parameter may ask for, by their last name."""
-
 
 @overload
 def table(query_function: Function, /) -> Function: ...
@@ -69,6 +58,7 @@ def table(query_function: Any = None, /, **options: Any) -> Any:
         DefinitionError: An option is unknown or of a wrong type.
 
     Example:
+        >>> from lakeflow import sql
         >>> @table(comment="Orders worth looking at")
         ... def large_orders():
         ...     return sql("SELECT * FROM STREAM orders WHERE amount > 1000")
@@ -93,6 +83,7 @@ def materialized_view(query_function: Any = None, /, **options: Any) -> Any:
         DefinitionError: An option is unknown or of a wrong type.
 
     Example:
+        >>> from lakeflow import sql
         >>> @materialized_view
         ... def orders_per_day():
         ...     return sql("SELECT day, count(*) AS orders FROM orders GROUP BY day")
@@ -115,6 +106,7 @@ def temporary_view(query_function: Any = None, /, **options: Any) -> Any:
         DefinitionError: An option is unknown or of a wrong type.
 
     Example:
+        >>> from lakeflow import sql
         >>> @temporary_view
         ... def paid():
         ...     return sql("SELECT * FROM orders WHERE paid")
@@ -146,6 +138,7 @@ def append_flow(
         DefinitionError: An option is unknown.
 
     Example:
+        >>> from lakeflow import sql
         >>> @append_flow(target="orders")
         ... def orders_by_mail():
         ...     return sql("SELECT * FROM STREAM mail_orders")
@@ -161,8 +154,8 @@ def append_flow(
                 Flow(
                     name or function.__name__,
                     TableName.parse(target),
-                    _query(function),
-                    _defined(function, location),
+                    native_query(function),
+                    defined_at(function, location),
                     comment,
                     dict(spark_conf or {}),
                 )
@@ -205,49 +198,6 @@ def create_streaming_table(name: str, **options: Any) -> None:
         registry.register_dataset(replace(dataset, expectations=rules))
 
 
-def sql(
-    text: str, *, dialect: Literal["spark", "duckdb"] = "spark", **inputs: str | SqlQuery
-) -> SqlQuery:
-    """A query as text, to be returned by a query function.
-
-    Args:
-        text: One SELECT.
-        dialect: `spark`, or `duckdb` to use DuckDB's SQL as it is.
-        inputs: Names in the text that stand for other datasets or queries.
-
-    Example:
-        >>> sql("SELECT count(*) AS n FROM o", o="orders").inputs
-        {'o': 'orders'}
-    """
-    return SqlQuery(text, caller_location(), dict(inputs), dialect)
-
-
-def read(name: str) -> SqlQuery:
-    """All rows of a dataset, as a query.
-
-    Args:
-        name: The dataset.
-
-    Example:
-        >>> read("orders").text
-        'SELECT * FROM orders'
-    """
-    return SqlQuery(f"SELECT * FROM {name}", caller_location())
-
-
-def read_stream(name: str) -> SqlQuery:
-    """The new rows of a dataset, as a query.
-
-    Args:
-        name: The dataset.
-
-    Example:
-        >>> read_stream("orders").text
-        'SELECT * FROM STREAM orders'
-    """
-    return SqlQuery(f"SELECT * FROM STREAM {name}", caller_location())
-
-
 def add_expectations(function: Function, rules: Sequence[Expectation]) -> Function:
     """Adds rules to the dataset that a function declares, above or below its decorator."""
     declared: Dataset | None = getattr(function, DECLARED, None)
@@ -279,14 +229,14 @@ def _dataset(
     def declare(found: Function) -> Function:
         if not callable(found):
             raise DefinitionError(f"{found!r} is not a function.", location=location)
-        place = _defined(found, location)
+        place = defined_at(found, location)
         dataset = _declared(kind, options.get("name") or found.__name__, options, place)
         dataset = replace(dataset, expectations=tuple(getattr(found, PENDING, ())))
         setattr(found, DECLARED, dataset)
         registry = active_registry()
         if registry is not None:
             registry.register_dataset(dataset)
-            query = _query(found)
+            query = native_query(found)
             conf = dict(options.get("spark_conf") or {})
             registry.register_flow(
                 Flow(dataset.name.short, dataset.name, query, place, dataset.comment, conf)
@@ -338,30 +288,3 @@ def _check_options(options: Mapping[str, Any], known: frozenset[str], location: 
             location=location,
             hint=nearest(option, known) or f"Options are {', '.join(sorted(known))}.",
         )
-
-
-def _defined(function: Callable[..., Any], fallback: Location) -> Location:
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    return fallback if code is None else Location(code.co_filename, code.co_firstlineno)
-
-
-def _query(function: Callable[..., Any]) -> NativeQuery:
-    location = _defined(function, caller_location())
-    parameters = []
-    for parameter in inspect.signature(function).parameters.values():
-        if parameter.default is not parameter.empty:
-            continue
-        annotation = parameter.annotation
-        if annotation is parameter.empty:
-            parameters.append(Parameter(parameter.name, None))
-            continue
-        text = annotation if isinstance(annotation, str) else annotation.__qualname__
-        full = ANNOTATIONS.get(text.rsplit(".", 1)[-1])
-        if full is None:
-            raise UnsupportedError(
-                f"The parameter {parameter.name} of {function.__name__} asks for a {text}.",
-                location=location,
-                hint=f"It can be one of {', '.join(ANNOTATIONS.values())}.",
-            )
-        parameters.append(Parameter(parameter.name, full))
-    return NativeQuery(function, tuple(parameters), location)

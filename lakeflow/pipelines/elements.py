@@ -42,26 +42,43 @@ class SqlQuery:
         location: Where its first character stands.
         inputs: Names in the text that stand for other datasets or queries (`sql(text, a=...)`).
         dialect: `spark` or `duckdb`.
+        dataset: What it reads and nothing else, if it is `read(...)` or `read_stream(...)`.
+        streaming: Whether that is read as a stream.
+        kind: The type that was asked for there, by its full name.
     """
 
     text: str
     location: Location
     inputs: Mapping[str, str | SqlQuery] = field(default_factory=dict)
     dialect: Literal["spark", "duckdb"] = "spark"
+    dataset: str | None = None
+    streaming: bool = False
+    kind: str | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        """A query is no frame: says how to get one."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        what = self.dataset or "the query"
+        raise AttributeError(
+            f"A query as text has no {name!r}: ask for the rows of {what} as a parameter of the "
+            "query function, or with a type, as in read(name, pl.LazyFrame)"
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter of a native function, which names a dataset.
+    """Something that a native function reads: a parameter, or a read inside.
 
     Args:
-        name: The parameter, and the dataset's name.
-        annotation: The type it is to get: `polars.LazyFrame`, `duckdb.DuckDBPyRelation`,
-            `pyarrow.RecordBatchReader` or `pyarrow.Table`, by its full name; None if it has none.
+        name: The parameter, or the key of the read.
+        annotation: The full name of the type it is to get; None if none is asked for.
+        query: What it reads; None: the dataset that the parameter is named after.
     """
 
     name: str
     annotation: str | None
+    query: SqlQuery | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +90,22 @@ class NativeQuery:
 
     Args:
         function: The user's function, undecorated.
-        parameters: Those without a default, in order.
+        parameters: Those that name what it reads, in order.
         location: Where it is defined.
+        reads: What it reads inside.
+        file: The definition file that declares it.
     """
 
     function: Callable[..., Any]
     parameters: tuple[Parameter, ...]
     location: Location
+    reads: tuple[Parameter, ...] = ()
+    file: str | None = None
+
+    @property
+    def inputs(self) -> tuple[Parameter, ...]:
+        """Everything that it reads."""
+        return (*self.parameters, *self.reads)
 
 
 @dataclass(frozen=True, slots=True)

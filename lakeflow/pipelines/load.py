@@ -6,6 +6,7 @@ import sys
 import traceback
 import types
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from lakeflow.core.names import TableName, split_name
 from lakeflow.dialect.parse import parse_file
 from lakeflow.dialect.statements import CreateFlow, CreateTable, CreateView, SetOption, UseName
 from lakeflow.dialect.text import QueryText
-from lakeflow.pipelines.elements import Dataset, Expectation, Flow, SqlQuery
+from lakeflow.pipelines.elements import Dataset, Expectation, Flow, NativeQuery, SqlQuery
 from lakeflow.pipelines.properties import is_setting
 from lakeflow.pipelines.registry import ListRegistry, registration
 from lakeflow.pipelines.spec import Project
@@ -51,7 +52,7 @@ def load(files: Sequence[Path], project: Project) -> Definitions:
             if file.suffix == ".sql":
                 errors.extend(_load_sql(file, project, registry))
             else:
-                _load_python(file, registry)
+                load_python(file, registry)
         except DefinitionErrors as found:
             errors.extend(found.errors)
         except LakeflowError as error:
@@ -59,7 +60,12 @@ def load(files: Sequence[Path], project: Project) -> Definitions:
     return Definitions(tuple(registry.datasets), tuple(registry.flows), tuple(errors))
 
 
-def _load_python(file: Path, registry: ListRegistry) -> None:
+def load_python(file: Path, registry: ListRegistry) -> None:
+    """Runs a Python file; what it declares goes to the registry, even if it fails further down.
+
+    Raises:
+        DefinitionError: It cannot be read, or raises something.
+    """
     try:
         code = compile(_text(file), str(file), "exec")
     except (SyntaxError, ValueError) as error:
@@ -67,11 +73,14 @@ def _load_python(file: Path, registry: ListRegistry) -> None:
         raise DefinitionError(
             f"Python cannot read it: {error}.", location=Location(str(file), line)
         ) from error
-    module = types.ModuleType(file.stem)
+    module = types.ModuleType(f"lakeflow pipeline {file.stem}")
     module.__file__ = str(file)
+    sys.modules[module.__name__] = module  # dataclasses look their annotations up there
     sys.path.insert(0, str(file.parent))
+    declared = ListRegistry()
     try:
-        with registration(registry):
+        # What a definition file prints is for people; stdout may be read by a program.
+        with registration(declared), redirect_stdout(sys.stderr):
             exec(code, module.__dict__)
     except LakeflowError:
         raise
@@ -84,6 +93,14 @@ def _load_python(file: Path, registry: ListRegistry) -> None:
         ) from error
     finally:
         sys.path.remove(str(file.parent))
+        for dataset in declared.datasets:
+            registry.register_dataset(dataset)
+        for flow in declared.flows:
+            registry.register_flow(replace(flow, query=_of_file(flow.query, file)))
+
+
+def _of_file(query: SqlQuery | NativeQuery, file: Path) -> SqlQuery | NativeQuery:
+    return replace(query, file=str(file)) if isinstance(query, NativeQuery) else query
 
 
 def _load_sql(file: Path, project: Project, registry: ListRegistry) -> tuple[LakeflowError, ...]:

@@ -37,8 +37,8 @@ def test_a_backend_without_what_lowered_queries_need_is_found_before_the_run(tmp
     )
     with closing(prepared):
         flows = prepared.analyse(frozenset())
-        check_binding(prepared.backend, prepared.natives, flows)
+        check_binding(prepared.backend, flows)
         bare = DuckDBBackend(memory_limit=1 << 30, threads=1, time_zone="UTC", temporary=tmp_path)
         with closing(bare), pytest.raises(DefinitionErrors) as raised:
-            check_binding(bare, prepared.natives, flows)
+            check_binding(bare, flows)
     assert [error.location.line for error in raised.value.errors] == [3]
