@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -152,12 +153,13 @@ class DuckDBSession:
             Interrupted: The backend was cancelled.
         """
         Path(folder).mkdir(parents=True, exist_ok=True)
+        mark = f"part-{uuid.uuid4().hex[:12]}"
         options = [
             "FORMAT parquet",
             "COMPRESSION snappy",
             "RETURN_STATS",
             "OVERWRITE_OR_IGNORE",
-            "FILENAME_PATTERN 'part-{uuid}'",
+            f"FILENAME_PATTERN '{mark}-{{uuid}}'",
         ]
         if partition_columns:
             options.append(f"PARTITION_BY ({', '.join(map(identifier, partition_columns))})")
@@ -165,10 +167,14 @@ class DuckDBSession:
         else:
             options.append("PER_THREAD_OUTPUT")
         statement = f"COPY ({sql}) TO {literal(folder)} ({', '.join(options)})"
+        try:
+            written = self._run(statement, location).fetchall()
+        except Exception:
+            for path in Path(folder).rglob(f"{mark}-*"):
+                path.unlink()
+            raise
         staged = []
-        for path, rows, size, _, columns, partition, *_ in self._run(
-            statement, location
-        ).fetchall():
+        for path, rows, size, _, columns, partition, *_ in written:
             if rows == 0:
                 Path(path).unlink()
                 continue

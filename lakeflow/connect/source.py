@@ -51,11 +51,13 @@ class FileScan:
         files: Which.
         format: `csv`, `json` or `parquet`.
         options: How, by the names of Spark's reader options, in lower case.
+        root: The folder below which folders such as `year=2024` are columns; empty if none are.
     """
 
     files: tuple[FileEntry, ...]
     format: str
     options: Mapping[str, str] = field(default_factory=dict)
+    root: str = ""
 
 
 @dataclass(frozen=True, slots=True)

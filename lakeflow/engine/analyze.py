@@ -15,7 +15,7 @@ from lakeflow.core.names import TableName, nearest, split_name
 from lakeflow.core.schema import Schema, Struct
 from lakeflow.dialect.query import Lowered, Query, Reference, lower, lower_predicate, parse_query
 from lakeflow.engine.checks import Check, quarantine_schema
-from lakeflow.engine.fit import widens
+from lakeflow.engine.fit import grown, widens
 from lakeflow.engine.inputs import source_key
 from lakeflow.engine.resolve import Leaf, ResolvedFlow, ResolvedQuery, SourceRead, TableRead
 from lakeflow.pipelines.elements import (
@@ -309,12 +309,14 @@ class Analysis:
             schema = self.surroundings.table_schema(name)
         rows = query.schema.nullable()
         known = schema or Schema(())
-        fields = list(known.fields)
+        fields = {field.name.lower(): field for field in known.fields}
         for found in rows.fields:
             before = known.find(found.name)
             if before is None:
-                fields.append(found)
-            elif not widens(found.type, before.type):
+                fields[found.name.lower()] = found
+                continue
+            fitting = grown(before.type, found.type)
+            if fitting is None:
                 raise DefinitionError(
                     f"Column {found.name} of {name.short} is {before.type}; flow "
                     f"{query.flow.name} gives {found.type}.",
@@ -323,7 +325,8 @@ class Analysis:
                     hint="Cast it in the query, or rebuild the table with --full-refresh "
                     f"{name.short}.",
                 )
-        self.schemas[name] = Schema(tuple(fields))
+            fields[before.name.lower()] = replace(before, type=fitting)
+        self.schemas[name] = Schema(tuple(fields.values()))
         if query.dataset.has_quarantine:
             beside = quarantine_schema(self.schemas[name])
             self.schemas[name.companion(QUARANTINE_SUFFIX)] = beside

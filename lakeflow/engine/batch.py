@@ -15,7 +15,8 @@ from lakeflow.core.clock import Clock
 from lakeflow.core.errors import ConflictError, DataError, LeaseLost, StateError
 from lakeflow.core.failpoints import failpoint
 from lakeflow.core.names import TableName
-from lakeflow.core.schema import Field, Schema
+from lakeflow.core.schema import Schema
+from lakeflow.engine.fit import grown
 from lakeflow.engine.lease import Lease
 from lakeflow.engine.records import FlowRecords, Generation, Prepared, TargetFiles
 from lakeflow.tables.log import Commit, DataFile
@@ -332,17 +333,20 @@ def merged(existing: Schema, new: Schema) -> Schema:
     Raises:
         SchemaConflict: A column has another type in each.
     """
-    fields = list(existing.fields)
+    fields = {field.name.lower(): field for field in existing.fields}
     for field in new.fields:
         found = existing.find(field.name)
         if found is None:
-            fields.append(Field(field.name, field.type, nullable=True, comment=field.comment))
-        elif found.type != field.type:
+            fields[field.name.lower()] = replace(field, nullable=True)
+            continue
+        kind = grown(found.type, field.type, exact=True)
+        if kind is None:
             raise SchemaConflict(
                 f"Column {field.name} is {found.type} in the table and {field.type} in the batch.",
                 condition="CANNOT_MERGE_INCOMPATIBLE_DATA_TYPE",
             )
-    return Schema(tuple(fields))
+        fields[field.name.lower()] = replace(found, type=kind)
+    return Schema(tuple(fields.values()))
 
 
 def commit_info(pipeline_id: str, prepared: Prepared, role: str) -> dict[str, Any]:

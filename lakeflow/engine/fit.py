@@ -16,10 +16,13 @@ from lakeflow.core.schema import (
     SMALLINT,
     TINYINT,
     VOID,
+    Array,
     DataType,
     Decimal,
     Field,
+    Map,
     Schema,
+    Struct,
 )
 from lakeflow.dialect.types import duckdb_type, identifier
 
@@ -58,6 +61,36 @@ def widens(kind: DataType, to: DataType) -> bool:
     return to in _WIDER.get(kind, ())
 
 
+def grown(table: DataType, rows: DataType, *, exact: bool = False) -> DataType | None:
+    """The type of a table's column after taking up the new fields of structs in its rows.
+
+    Args:
+        table: The column's type so far.
+        rows: That of the rows.
+        exact: Nothing is widened: what is not new must be of the very type.
+
+    Returns:
+        None if the rows do not fit.
+    """
+    match table, rows:
+        case Struct(known), Struct(given):
+            fields = {field.name.lower(): field for field in known}
+            for field in given:
+                before = fields.get(field.name.lower())
+                kind = field.type if before is None else grown(before.type, field.type, exact=exact)
+                if kind is None:
+                    return None
+                fields[field.name.lower()] = replace(before or field, type=kind)
+            return Struct(tuple(fields.values()))
+        case Array(known), Array(given):
+            element = grown(known, given, exact=exact)
+            return None if element is None else Array(element)
+        case Map(key, known), Map(other, given) if key == other:
+            value = grown(known, given, exact=exact)
+            return None if value is None else Map(key, value)
+    return table if rows == table or (not exact and widens(rows, table)) else None
+
+
 def fit(sql: str, rows: Schema, table: Schema, dataset: str, location: Location) -> Fitted:
     """Fits the rows of a query to the columns that a table has already.
 
@@ -84,13 +117,15 @@ def fit(sql: str, rows: Schema, table: Schema, dataset: str, location: Location)
                 location=location,
                 hint="Give it one: CAST(NULL AS STRING).",
             )
-        if not widens(field.type, kind):
+        fitting = grown(kind, field.type)
+        if fitting is None:
             raise DataError(
                 f"Column {field.name} of {dataset} is {kind}; its flow now gives {field.type}.",
                 condition="CANNOT_MERGE_INCOMPATIBLE_DATA_TYPE",
                 location=location,
                 hint=f"Cast it in the query, or rebuild the table with --full-refresh {dataset}.",
             )
+        kind = fitting
         expression = identifier(field.name)
         if field.type != kind:
             expression = f"CAST({expression} AS {duckdb_type(kind)})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -45,9 +45,6 @@ class StreamInput(Protocol):
     def relation(self, start: Any, end: Any, session: DuckDBSession) -> Relation:
         """What lies after `start` up to `end`."""
 
-    def verify(self, start: Any, end: Any) -> None:
-        """Raises if what was read has changed while it was read."""
-
     def commit(self, end: Any) -> None:
         """Everything up to `end` has been taken by all that share it."""
 
@@ -71,14 +68,12 @@ class SourceStream:
         source: Opened.
         limit: Of one batch.
         files: Reads file scans.
-        verify_files: Raises if a file has changed since it was discovered or while it was read.
     """
 
     read: SourceRead
     source: Source
     limit: Limit
     files: FileReader
-    verify_files: Callable[[FileScan, SourceRead], None]
 
     @property
     def id(self) -> str:
@@ -104,12 +99,6 @@ class SourceStream:
         if isinstance(scan, ArrowScan):
             return registered(session, f"{self.id}:{end}", scan)
         return self.files(scan, self.read, session)
-
-    def verify(self, start: Any, end: Any) -> None:
-        """Raises if a file has changed while it was read."""
-        scan = self.source.read(start, end)
-        if isinstance(scan, FileScan):
-            self.verify_files(scan, self.read)
 
     def commit(self, end: Any) -> None:
         """Lets the source forget what lies before `end`."""
@@ -191,9 +180,6 @@ class TableStream:
                 break
             paths.append(f"{self.table.store.url(self.table.place)}/{file.path}")
         return ParquetFiles(tuple(paths), self.read.schema)
-
-    def verify(self, start: Any, end: Any) -> None:
-        """Files of a table never change."""
 
     def commit(self, end: Any) -> None:
         """A table needs no acknowledgement."""

@@ -198,6 +198,7 @@ class PreparedPipeline:
             emit=lambda _: None,
             open_stream=self.sources.open_stream,
             read_source=self.sources.read_whole,
+            file_reads=self.sources.file_reads,
             table_of=lambda name: targets.table(place_of(name)),
             own=frozenset(self.graph.written),
         )
@@ -240,6 +241,7 @@ class PreparedPipeline:
             emit=lambda _: None,
             open_stream=self.sources.open_stream,
             read_source=self.sources.read_whole,
+            file_reads=self.sources.file_reads,
             table_of=self._table,
         )
         return why(run, flow, writer.position(writing).decided)

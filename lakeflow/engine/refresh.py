@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 
+from lakeflow.backends.duckdb import DuckDBSession
 from lakeflow.core.schema import Schema
 from lakeflow.engine.eventlog import write_batch_event
 from lakeflow.engine.inputs import clock_text
@@ -60,16 +61,25 @@ def run_refresh(run: Run, flow: ResolvedFlow, target: Target, *, force: bool) ->
                 table_schema=flow.query.dataset.schema or Schema(()),
                 replace=True,
             )
-            relations = static_relations(run, flow, intent.pins, session)
-            prepared = prepare(
-                attempt, session, relations, _nothing, run.store, run.scratch, run.natives
-            )
+            prepared = _computed(run, flow, attempt, session)
             decided = run.writer.commit(writing, records.write_prepared(prepared))
             write_batch_event(run, decided)
             records.delete_before(decided.batch)
             outcome = outcome.plus(decided.main.rows, decided.counts)
             if not _versioned(flow) or not flow.query.deterministic:
                 return outcome
+
+
+def _computed(run: Run, flow: ResolvedFlow, attempt: Attempt, session: DuckDBSession) -> Prepared:
+    reads = run.file_reads(session)
+
+    def compute() -> Prepared:
+        relations = static_relations(run, flow, attempt.intent.pins, session)
+        return prepare(
+            attempt, session, relations, reads.verify, run.store, run.scratch, run.natives
+        )
+
+    return reads.run(compute)
 
 
 def current_pins(run: Run, flow: ResolvedFlow) -> dict[str, Pin]:
@@ -133,7 +143,3 @@ def _write_intent(
     )
     records.write_intent(intent)
     return intent
-
-
-def _nothing() -> None:
-    """What a view reads has versions, so there is nothing to verify."""

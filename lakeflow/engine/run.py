@@ -13,6 +13,7 @@ from lakeflow.core.errors import Interrupted
 from lakeflow.core.events import Event
 from lakeflow.core.names import TableName
 from lakeflow.engine.batch import BatchWriter, FlowTarget, generation_of
+from lakeflow.engine.files import FileReads
 from lakeflow.engine.inputs import StreamInput
 from lakeflow.engine.native import Natives
 from lakeflow.engine.records import Counts, Generation, Pin
@@ -44,6 +45,7 @@ class Run:
         emit: Tells listeners what happens.
         open_stream: Opens a streaming read of a flow into a generation.
         read_source: The SELECT of a source that is read whole.
+        file_reads: What the flow of a session reads of files.
         table_of: The table of a name, written by this pipeline or not.
     """
 
@@ -60,6 +62,7 @@ class Run:
     emit: Callable[[Event], None]
     open_stream: OpenStream
     read_source: ReadSource
+    file_reads: Callable[[DuckDBSession], FileReads]
     table_of: Callable[[TableName], Table]
     own: frozenset[TableName] = frozenset()
     pins: dict[str, Pin] = field(default_factory=dict)

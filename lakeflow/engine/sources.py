@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from lakeflow.backends.duckdb import DuckDBBackend, DuckDBSession
 from lakeflow.catalog.places import place_of
 from lakeflow.connect.discovery import find_connector
 from lakeflow.connect.ledger import Ledger
 from lakeflow.connect.memory import MemoryRecordStore
-from lakeflow.connect.source import ArrowScan, FileScan, Limit, Source, SourceContext
+from lakeflow.connect.source import ArrowScan, FileEntry, FileScan, Limit, Source, SourceContext
 from lakeflow.core.clock import Clock
-from lakeflow.core.errors import DefinitionError, SchemaChanged, SourceError
+from lakeflow.core.errors import ConfigurationError, DefinitionError, SchemaChanged, SourceError
 from lakeflow.core.schema import STRING, Field, Schema
 from lakeflow.core.settings import read_bytes
 from lakeflow.dialect.query import Reference
 from lakeflow.engine import files
 from lakeflow.engine.batch import FlowTarget, generation_of
+from lakeflow.engine.files import FileReads, Reading
 from lakeflow.engine.inputs import (
     SourceStream,
     StreamInput,
@@ -52,6 +55,7 @@ class Sources:
         clock: What time it is.
         time_zone: The session's.
         scratch: Folder for what does not outlive the update.
+        sampled: Files whose columns were inferred in this process.
     """
 
     folder: Path
@@ -62,7 +66,9 @@ class Sources:
     time_zone: str
     scratch: Path
     run: Run | None = None
+    sampled: set[FileEntry] = field(default_factory=set)
     _inferred: dict[str, Schema] = field(default_factory=dict)
+    _reads: WeakKeyDictionary[DuckDBSession, FileReads] = field(default_factory=WeakKeyDictionary)
 
     def options(self, connector: str, reference: Reference) -> Mapping[str, str]:
         """The options of a read function, those given by position under their names.
@@ -99,12 +105,15 @@ class Sources:
         """
         with closing(self._open(read, MemoryRecordStore())) as source:
             known = source.schema()
-            if known is not None:
-                return replace(read, schema=known, rescued=_option(read, "rescueddatacolumn"))
+            if known is not None and read.connector != "files":
+                return replace(read, schema=known)
             rescued = _rescued(read)
             stored = None if rebuilt or not read.streaming else self._stored(flow, read)
             text = None if stored is None else stored.newest()
-            schema = self._infer(read, source) if text is None else Schema.from_delta(text)
+            if known is not None:
+                schema = _declared(read, known)
+            else:
+                schema = self._infer(read, source) if text is None else Schema.from_delta(text)
         if rescued is not None and schema.find(rescued) is None:
             schema = Schema((*schema.fields, Field(rescued, STRING)))
         return replace(read, schema=schema, rescued=rescued)
@@ -125,7 +134,7 @@ class Sources:
             schemas.add(_without(leaf).to_delta())
         reader = _Files(self, schemas)
         options = {name.lower(): value for name, value in leaf.options.items()}
-        return SourceStream(leaf, source, _limit(options), reader.relation, reader.verify)
+        return SourceStream(leaf, source, _limit(options), reader.relation)
 
     def read_whole(self, read: SourceRead, session: DuckDBSession) -> str:
         """The SELECT of everything that a source holds."""
@@ -136,19 +145,26 @@ class Sources:
             scan = source.read(None, source.latest(None, Limit(), end))
             if isinstance(scan, ArrowScan):
                 return registered(session, read.id, scan)
-            return self.file_relation(scan, read)
+            return self.file_relation(scan, read, session)
 
-    def file_relation(self, scan: FileScan, read: SourceRead) -> str:
+    def file_relation(self, scan: FileScan, read: SourceRead, session: DuckDBSession) -> str:
         """The SELECT of a file scan in a read's schema."""
-        return files.relation(
+        return self.file_reads(session).relation(
             scan,
             _without(read),
+            read.location,
             metadata=read.metadata,
             rescued_column=read.rescued,
-            scratch=self.scratch,
-            time_zone=self.time_zone,
-            location=read.location,
         )
+
+    def file_reads(self, session: DuckDBSession) -> FileReads:
+        """What the flow of a session reads of files."""
+        found = self._reads.get(session)
+        if found is None:
+            scratch = self.scratch / f"files-{uuid.uuid4().hex}"
+            found = FileReads(Reading(session.connection, scratch, self.time_zone))
+            self._reads[session] = found
+        return found
 
     def shared(self, read: SourceRead, flow_id: str) -> str:
         """What attachments to a source are recorded under."""
@@ -176,9 +192,10 @@ class Sources:
             scan = source.read(None, source.latest(None, Limit(max_files=1000), end))
             assert isinstance(scan, FileScan)
             with closing(self.backend.session()) as session:
-                self._inferred[key] = files.infer(
-                    session.connection, scan, scratch=self.scratch, location=read.location
+                self._inferred[key] = self.file_reads(session).look(
+                    scan, read.location, files.infer
                 )
+            self.sampled |= set(files.sample(scan.files))
         return self._inferred[key]
 
     def _stored(self, flow: Flow, read: SourceRead) -> StoredSchemas | None:
@@ -205,7 +222,6 @@ class _Files:
 
     sources: Sources
     schemas: StoredSchemas
-    read_now: list[FileScan] = field(default_factory=list)
 
     def relation(self, scan: FileScan, read: SourceRead, session: DuckDBSession) -> str:
         """The SELECT of a batch's files.
@@ -213,31 +229,35 @@ class _Files:
         Raises:
             SchemaChanged: The files have new columns; those are stored by now.
         """
-        known = _without(read)
-        mode = _option(read, "schemaevolutionmode")
-        if mode is None:
-            mode = "none" if _option(read, "schema") else "addNewColumns"
-        names = files.new_columns(scan, known, location=read.location)
-        if names:
-            seen = files.infer(
-                session.connection, scan, scratch=self.sources.scratch, location=read.location
-            )
-            wider = files.evolve(known, seen, mode, location=read.location)
-            if wider != known:
-                self.schemas.add(wider.to_delta())
-                raise SchemaChanged(
-                    f"{read.options.get('path', read.id)} has new columns: {', '.join(names)}.",
-                    condition="UNKNOWN_FIELD_EXCEPTION.NEW_FIELDS_IN_FILE",
-                    location=read.location,
-                )
-        scan = files.verify(scan, files.read_options(scan, read.location))
-        self.read_now.append(scan)
-        return self.sources.file_relation(scan, read)
+        mode = _evolution(read)
+        if mode not in ("rescue", "none"):
+            self._take_new_columns(scan, read, session, mode)
+        return self.sources.file_relation(scan, read, session)
 
-    def verify(self, scan: FileScan, read: SourceRead) -> None:  # noqa: ARG002
-        """Raises if a file changed while it was read."""
-        while self.read_now:
-            files.verify_unchanged(self.read_now.pop())
+    def _take_new_columns(
+        self, scan: FileScan, read: SourceRead, session: DuckDBSession, mode: str
+    ) -> None:
+        # What inference has just seen holds nothing new.
+        unseen = tuple(file for file in scan.files if file not in self.sources.sampled)
+        if not unseen:
+            return
+        scan = replace(scan, files=unseen)
+        known = _without(read)
+        reads = self.sources.file_reads(session)
+        names = reads.look(
+            scan, read.location, lambda found, how: files.new_columns(found, known, how)
+        )
+        if not names:
+            return
+        seen = reads.look(scan, read.location, files.infer)
+        wider = files.evolve(known, seen, mode, location=read.location)
+        if wider != known:
+            self.schemas.add(wider.to_delta())
+            raise SchemaChanged(
+                f"{read.options.get('path', read.id)} has new columns: {', '.join(names)}.",
+                condition="UNKNOWN_FIELD_EXCEPTION.NEW_FIELDS_IN_FILE",
+                location=read.location,
+            )
 
 
 def _folder(place: str, flow_id: str, generation: Generation, read: SourceRead) -> str:
@@ -280,9 +300,47 @@ def _option(read: SourceRead, name: str) -> str | None:
     return None
 
 
+def _evolution(read: SourceRead) -> str:
+    """What is to happen when files have new columns: the mode, as it is spelled.
+
+    Raises:
+        ConfigurationError: There is no such mode, or it does not go with a given schema.
+        UnsupportedError: It is not supported.
+    """
+    declared = _option(read, "schema") is not None
+    mode = files.evolution_mode(
+        _option(read, "schemaevolutionmode") or ("none" if declared else "addNewColumns"),
+        read.location,
+    )
+    if declared and mode == "addNewColumns":
+        raise ConfigurationError(
+            "schemaEvolutionMode addNewColumns does not go with a given schema.",
+            location=read.location,
+            hint="Give schemaHints in place of the schema, or another mode.",
+        )
+    return mode
+
+
+def _declared(read: SourceRead, schema: Schema) -> Schema:
+    """The columns that the user gave; the options that go with them are looked at now.
+
+    Raises:
+        ConfigurationError: An option is not valid.
+    """
+    if _option(read, "schemahints") is not None:
+        raise ConfigurationError(
+            "schemaHints do not go with a given schema.",
+            location=read.location,
+            hint="Write the types into the schema, or leave the schema out.",
+        )
+    return schema
+
+
 def _rescued(read: SourceRead) -> str | None:
     """The column for values that do not fit: every inferred schema has one."""
     given = _option(read, "rescueddatacolumn")
+    mode = _evolution(read)
     if given is not None:
         return given
-    return None if _option(read, "schemaevolutionmode") == "none" else files.RESCUED_COLUMN
+    keeps = mode == "rescue" or (mode != "none" and _option(read, "schema") is None)
+    return files.RESCUED_COLUMN if keeps else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -211,6 +211,13 @@ def _commit(
 
 def _prepare(batch: _Batch, session: DuckDBSession, start: FlowStart) -> Prepared:
     """Computes a batch under the next attempt and makes the record of it durable."""
+    reads = batch.run.file_reads(session)
+    return reads.run(lambda: _attempt(batch, session, start, reads.verify))
+
+
+def _attempt(
+    batch: _Batch, session: DuckDBSession, start: FlowStart, verify: Callable[[], None]
+) -> Prepared:
     run, flow, intent = batch.run, batch.flow, batch.intent
     attempts = batch.records.attempts(intent.batch)
     session.set_clock(intent.clock)
@@ -225,10 +232,6 @@ def _prepare(batch: _Batch, session: DuckDBSession, start: FlowStart) -> Prepare
                 f"--full-refresh {batch.target.name.short}.",
             )
         relations[key] = found.relation(taken.start, taken.end, session)
-
-    def verify() -> None:
-        for key, found in batch.inputs.items():
-            found.verify(intent.sources[key].start, intent.sources[key].end)
 
     attempt = Attempt(
         flow=flow,

@@ -12,7 +12,7 @@ from lakeflow.core.errors import ConfigurationError, SourceError, UnsupportedErr
 from lakeflow.core.names import nearest
 from lakeflow.core.schema import Schema
 
-FORMATS = ("csv",)
+FORMATS = ("csv", "json", "parquet")
 DEFAULT_FILES = 1000
 """Files of one batch where `maxFilesPerTrigger` says nothing, as Auto Loader does."""
 
@@ -26,7 +26,7 @@ READING = frozenset(
     "timestampntzformat timezone charset comment delimiter emptyvalue encoding escape header "
     "ignoreleadingwhitespace ignoretrailingwhitespace linesep multiline nanvalue negativeinf "
     "nullvalue positiveinf quote sep skiprows infertimestamp primitivesasstring mergeschema "
-    "ignoremissingfiles".split()
+    "ignoremissingfiles ignorecorruptfiles partitioncolumns".split()
 )
 
 
@@ -58,7 +58,7 @@ class FilesConnector:
 
 
 def _format(options: Mapping[str, str], context: SourceContext) -> str:
-    given = options.get("format") or Path(options["path"]).suffix.removeprefix(".")
+    given = options.get("format") or _suffix(options["path"])
     if given.lower() not in FORMATS:
         raise UnsupportedError(
             f"Files of the format {given or '(none)'} cannot be read.",
@@ -66,6 +66,14 @@ def _format(options: Mapping[str, str], context: SourceContext) -> str:
             hint=f"Give format => one of {', '.join(FORMATS)}.",
         )
     return given.lower()
+
+
+def _suffix(path: str) -> str:
+    """What the end of a path says about the format, without the compression."""
+    name = Path(path)
+    if name.suffix.lower() in (".gz", ".zst", ".bz2"):
+        name = name.with_suffix("")
+    return name.suffix.removeprefix(".")
 
 
 class FilesSource:
@@ -127,7 +135,8 @@ class FilesSource:
             for entry in self._ledger.entries(start or 0, end)
         )
         reading = {name: v for name, v in self._options.items() if name in READING}
-        return FileScan(files, self._format, reading)
+        root = "" if self._root.is_file() else str(self._root)
+        return FileScan(files, self._format, reading, root)
 
     def commit(self, end: int) -> None:
         """Files stay where they are."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +13,7 @@ from lakeflow.core.errors import DataError
 from lakeflow.core.location import Location
 from lakeflow.engine.files import sql
 from lakeflow.engine.files.csv_text import CsvReader, Row
-from lakeflow.engine.files.disk import contains, local, open_bytes, open_text
-from lakeflow.engine.files.failures import FileError
+from lakeflow.engine.files.disk import contains, decoding, local, open_text
 from lakeflow.engine.files.options import ReadOptions
 
 BATCH_ROWS = 20_000
@@ -32,7 +29,7 @@ class CsvGroup:
         positions: Where each file stands in the scan.
         source: SQL of a table with `c0`, `c1`, ... and the file's position in `position`.
         native: Read by DuckDB's reader; otherwise from rows that were read here, which also have
-            `extra` (members of a JSON object), `ragged` and `raw`.
+            `extra` (members of a JSON object), `ragged`, `raw` and `number` (of the line).
     """
 
     names: tuple[str, ...]
@@ -170,43 +167,6 @@ def _native(
     return f"(SELECT *, {position} AS position FROM read_csv([{files}], {said}))"
 
 
-@contextmanager
-def decoding(entry: FileEntry, options: ReadOptions) -> Iterator[None]:
-    """Turns a failure to decode or decompress a file into an error that says where.
-
-    Raises:
-        FileError: The file is not text of the encoding, or is cut off.
-    """
-    try:
-        yield
-    except UnicodeError:
-        raise FileError(
-            f"The file {entry.path} is not {options.encoding.upper()} text"
-            f"{_first_bad_line(entry, options)}.",
-            condition="MALFORMED_CHARACTER_CODING",
-            file=entry.path,
-            hint="Say which it is by the option encoding, such as encoding => 'ISO-8859-1'.",
-        ) from None
-    except (EOFError, OSError, zlib.error) as error:
-        raise FileError(
-            f"The file {entry.path} is damaged or incomplete: {error}.",
-            file=entry.path,
-            hint="Deliver the file again, or set ignoreCorruptFiles to go on without it.",
-        ) from None
-
-
-def _first_bad_line(entry: FileEntry, options: ReadOptions) -> str:
-    if options.encoding != "utf-8":
-        return ""
-    with open_bytes(entry.path) as stream:
-        for number, line in enumerate(stream, 1):
-            try:
-                line.decode()
-            except UnicodeDecodeError as error:
-                return f" (line {number}, byte {error.start + 1} of it)"
-    return ""
-
-
 def _store(
     entry: FileEntry, options: ReadOptions, names: tuple[str, ...], raw: bool, scratch: Path
 ) -> Path:
@@ -219,7 +179,8 @@ def _store(
     width = len(names)
     schema = pa.schema(
         [(f"c{n}", pa.string()) for n in range(width)]
-        + [("extra", pa.string()), ("ragged", pa.bool_()), ("raw", pa.string())]
+        + [("extra", pa.string()), ("ragged", pa.bool_())]
+        + [("raw", pa.string()), ("number", pa.int64())]
     )
     with (
         open_text(entry.path, options.encoding) as stream,
@@ -239,8 +200,12 @@ def _store(
                 len(row.fields) < width or e is not None
                 for row, e in zip(batch, extra, strict=True)
             ]
-            texts = [row.text if raw else None for row in batch]
-            writer.write_table(pa.table([*columns, extra, ragged, texts], schema=schema))
+            texts = [
+                row.text if raw or uneven else None
+                for row, uneven in zip(batch, ragged, strict=True)
+            ]
+            numbers = [row.number for row in batch]
+            writer.write_table(pa.table([*columns, extra, ragged, texts, numbers], schema=schema))
     return target
 
 

@@ -20,10 +20,17 @@ LONGEST_QUOTED = 1 << 24
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: its fields (None for an empty one without quotes) and the text it was read from."""
+    """One row of a text.
+
+    Args:
+        fields: None for an empty one without quotes.
+        text: What it was read from.
+        number: Of the line on which it begins.
+    """
 
     fields: list[str | None]
     text: str
+    number: int
 
 
 class CsvReader:
@@ -69,6 +76,8 @@ class CsvReader:
         self.ended = False
         self.skipped = 0
         """Lines that were no rows, up to now."""
+        self.lines = 0
+        """Line ends that were passed, up to now."""
 
     def __iter__(self) -> Iterator[Row]:
         for _ in range(self.skip):
@@ -111,6 +120,7 @@ class CsvReader:
         if not self._fill():
             return
         match = self._line_end()
+        self.lines += match is not None
         self.position = match.end() if match else len(self.buffer)
 
     def _row(self) -> Row:
@@ -126,7 +136,9 @@ class CsvReader:
             match = self.end.match(self.buffer, at)
             text = self.buffer[self.position : at]
             self.position = match.end() if match else len(self.buffer)
-            return Row(fields, text)
+            number = self.lines + 1
+            self.lines += len(self.end.findall(text)) + (match is not None)
+            return Row(fields, text, number)
 
     def _field(self, offset: int) -> tuple[str | None, int]:
         """The field at `offset` after the position, and the offset of what follows it."""

@@ -5,19 +5,40 @@ from __future__ import annotations
 import io
 import os
 import re
-from dataclasses import replace
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, cast
 from urllib.parse import unquote
 
 from lakeflow.connect.source import FileEntry, FileScan
-from lakeflow.core.errors import SourceError, UnsupportedError
+from lakeflow.core.errors import DataError, SourceError, UnsupportedError
+from lakeflow.core.location import Location
 from lakeflow.engine.files.options import ReadOptions
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 CHUNK = 1 << 18
+
+
+class FileError(DataError):
+    """A file cannot be read.
+
+    Args:
+        file: Which, so that it can be left out where the user says so.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str,
+        condition: str | None = None,
+        location: Location | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, condition=condition, location=location, hint=hint)
+        self.file = file
 
 
 def local(path: str) -> str:
@@ -36,8 +57,26 @@ def local(path: str) -> str:
     return path
 
 
-def verify(scan: FileScan, options: ReadOptions) -> FileScan:
-    """The scan with each file as it is now, before it is read.
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """By what a change of a file is seen: size, times and number."""
+
+    size: int
+    modified: int
+    changed: int
+    number: int
+
+    @classmethod
+    def of(cls, path: str) -> FileState:
+        """The state of a file now."""
+        found = Path(local(path)).stat()
+        return cls(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+
+
+def verify(
+    scan: FileScan, options: ReadOptions, location: Location | None
+) -> tuple[FileScan, dict[str, FileState]]:
+    """The scan with each file as it is now, before it is read, and the files' states.
 
     A file that is gone is left out where `ignoreMissingFiles` says so.
 
@@ -45,50 +84,62 @@ def verify(scan: FileScan, options: ReadOptions) -> FileScan:
         SourceError: A file is gone or must not be read.
     """
     present: list[FileEntry] = []
+    states: dict[str, FileState] = {}
     for entry in scan.files:
         path = local(entry.path)
         try:
-            status = Path(path).stat()
+            state = FileState.of(path)
         except FileNotFoundError:
             if options.ignore_missing:
                 continue
             raise SourceError(
                 f"The file {entry.path} is gone since it was listed.",
                 condition="FAILED_READ_FILE.FILE_NOT_EXIST",
+                location=location,
                 hint="Put it back, or set the option ignoreMissingFiles to go on without it.",
             ) from None
         except OSError as error:
-            raise _unreadable(entry, error.strerror) from None
+            raise _unreadable(entry, error.strerror, location) from None
         if not os.access(path, os.R_OK) or Path(path).is_dir():
-            raise _unreadable(entry, "no right to read it, or it is a folder")
-        present.append(FileEntry(entry.path, status.st_size, status.st_mtime_ns))
-    return replace(scan, files=tuple(present))
+            raise _unreadable(entry, "there is no right to read it, or it is a folder", location)
+        present.append(FileEntry(entry.path, state.size, state.modified))
+        states[entry.path] = state
+    return replace(scan, files=tuple(present)), states
 
 
-def verify_unchanged(scan: FileScan) -> None:
-    """Refuses what was read from a file that changed meanwhile.
+def verify_unchanged(states: Mapping[str, FileState]) -> None:
+    """Refuses what was read from files that changed meanwhile.
 
     Args:
-        scan: What `verify` returned before the files were read.
+        states: What `verify` returned before the files were read, by path.
 
     Raises:
         SourceError: A file grew, was replaced or vanished while it was read.
     """
-    for entry in scan.files:
+    for path, before in states.items():
         try:
-            status = Path(local(entry.path)).stat()
+            now = FileState.of(path)
         except OSError:
-            raise SourceError(f"The file {entry.path} vanished while it was read.") from None
-        if (status.st_size, status.st_mtime_ns) != (entry.size, entry.modified):
             raise SourceError(
-                f"The file {entry.path} changed while it was read:"
-                f" it had {entry.size} bytes before and has {status.st_size} now.",
+                f"The file {path} vanished while it was read.",
+                condition="FAILED_READ_FILE.FILE_NOT_EXIST",
+                hint="Nothing of this batch was written; the next update reads it again.",
+            ) from None
+        if now != before:
+            raise SourceError(
+                f"The file {path} changed while it was read:"
+                f" it had {before.size} bytes before and has {now.size} now.",
                 hint="Write files under another name and rename them when they are complete.",
             )
 
 
-def _unreadable(entry: FileEntry, why: str | None) -> SourceError:
-    return SourceError(f"The file {entry.path} cannot be read: {why}.")
+def _unreadable(entry: FileEntry, why: str | None, location: Location | None) -> SourceError:
+    return SourceError(
+        f"The file {entry.path} cannot be read: {why}.",
+        condition="FAILED_READ_FILE.NO_HINT",
+        location=location,
+        hint="Give this user the right to read it, or take it away.",
+    )
 
 
 def open_bytes(path: str) -> IO[bytes]:
@@ -144,3 +195,40 @@ def _chunks(path: str) -> Iterator[bytearray]:
             yield buffer if end == CHUNK else buffer[:end]
             buffer[0] = buffer[end - 1]
             kept = 1
+
+
+@contextmanager
+def decoding(entry: FileEntry, options: ReadOptions) -> Iterator[None]:
+    """Turns a failure to decode or decompress a file into an error that says where.
+
+    Raises:
+        FileError: The file is not text of the encoding, or is cut off.
+    """
+    try:
+        yield
+    except UnicodeError:
+        raise FileError(
+            f"The file {entry.path} is not {options.encoding.upper()} text"
+            f"{_first_bad_line(entry, options)}.",
+            condition="MALFORMED_CHARACTER_CODING",
+            file=entry.path,
+            hint="Say which it is by the option encoding, such as encoding => 'ISO-8859-1'.",
+        ) from None
+    except (EOFError, OSError, zlib.error) as error:
+        raise FileError(
+            f"The file {entry.path} is damaged or incomplete: {error}.",
+            file=entry.path,
+            hint="Deliver the file again, or set ignoreCorruptFiles to go on without it.",
+        ) from None
+
+
+def _first_bad_line(entry: FileEntry, options: ReadOptions) -> str:
+    if options.encoding != "utf-8":
+        return ""
+    with open_bytes(entry.path) as stream:
+        for number, line in enumerate(stream, 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError as error:
+                return f" (line {number}, byte {error.start + 1} of it)"
+    return ""

@@ -7,13 +7,35 @@ from dataclasses import replace
 from lakeflow.core.errors import ConfigurationError, SchemaChanged, UnsupportedError
 from lakeflow.core.location import Location
 from lakeflow.core.names import nearest
-from lakeflow.core.schema import Array, DataType, Field, Map, Schema, Struct
+from lakeflow.core.schema import VOID, Array, DataType, Field, Map, Schema, Struct
 from lakeflow.engine.files.options import EVOLUTION_MODES
+from lakeflow.engine.files.widening import without_void
 
 
-def evolve(
-    stored: Schema, seen: Schema, mode: str = "addNewColumns", *, location: Location | None = None
-) -> Schema:
+def evolution_mode(given: str, location: Location | None) -> str:
+    """A schemaEvolutionMode as it is spelled, whatever its case was.
+
+    Raises:
+        UnsupportedError: The mode is `addNewColumnsWithTypeWidening`.
+        ConfigurationError: There is no such mode.
+    """
+    if given.lower() == "addnewcolumnswithtypewidening":
+        raise UnsupportedError(
+            f"schemaEvolutionMode {given} is not supported.",
+            location=location,
+            hint="Use addNewColumns; values that do not fit a column's type are rescued.",
+        )
+    modes = {known.lower(): known for known in EVOLUTION_MODES}
+    if given.lower() not in modes:
+        raise ConfigurationError(
+            f"There is no schemaEvolutionMode {given!r}.",
+            location=location,
+            hint=nearest(given, EVOLUTION_MODES) or f"Modes are {', '.join(EVOLUTION_MODES)}.",
+        )
+    return modes[given.lower()]
+
+
+def evolve(stored: Schema, seen: Schema, mode: str, *, location: Location | None = None) -> Schema:
     """The schema to go on with after files were seen to have the columns `seen`.
 
     New columns, and new fields of structs, come last; known ones keep their types, whatever was
@@ -31,33 +53,16 @@ def evolve(
 
     Raises:
         SchemaChanged: There are new columns and the mode is `failOnNewColumns`.
-        UnsupportedError: The mode is `addNewColumnsWithTypeWidening`.
-        ConfigurationError: There is no such mode.
     """
-    modes = {known.lower(): known for known in EVOLUTION_MODES}
-    if mode.lower() == "addnewcolumnswithtypewidening":
-        raise UnsupportedError(
-            f"schemaEvolutionMode {mode} is not supported.",
-            location=location,
-            hint="Use addNewColumns; values that do not fit a column's type are rescued.",
-        )
-    if mode.lower() not in modes:
-        raise ConfigurationError(
-            f"There is no schemaEvolutionMode {mode!r}.",
-            location=location,
-            hint=nearest(mode, EVOLUTION_MODES) or f"Modes are {', '.join(EVOLUTION_MODES)}.",
-        )
-    known = modes[mode.lower()]
-    if known in ("rescue", "none"):
+    if mode in ("rescue", "none"):
         return stored
     names: list[str] = []
-    widened = Schema(_fields(stored.fields, seen.fields, "", names))
+    widened = Schema(new_fields(stored.fields, seen.fields, names))
     if not names:
         return stored
-    if known == "failOnNewColumns":
-        listed = ", ".join(names)
+    if mode == "failOnNewColumns":
         raise SchemaChanged(
-            f"Files have columns that the schema does not know: {listed}.",
+            f"Files have columns that the schema does not know: {', '.join(names)}.",
             condition="UNKNOWN_FIELD_EXCEPTION.NEW_FIELDS_IN_FILE",
             location=location,
             hint="Add them to the schema, remove the files, or set schemaEvolutionMode.",
@@ -65,27 +70,38 @@ def evolve(
     return widened
 
 
-def _fields(
-    stored: tuple[Field, ...], seen: tuple[Field, ...], prefix: str, names: list[str]
+def new_fields(
+    stored: tuple[Field, ...], seen: tuple[Field, ...], names: list[str], prefix: str = ""
 ) -> tuple[Field, ...]:
+    """The fields of both, known ones with their types.
+
+    Args:
+        stored: The fields so far.
+        seen: Those of files.
+        names: Gets the paths of those that are new.
+        prefix: Of the paths.
+    """
     found = {field.name.lower(): field for field in stored}
     for field in seen:
         known = found.get(field.name.lower())
+        if field.type == VOID and known is None:
+            # Always NULL so far: there is nothing to hold, and no type to be told.
+            continue
         if known is None:
             names.append(prefix + field.name)
-            found[field.name.lower()] = field
+            found[field.name.lower()] = replace(field, type=without_void(field.type))
         elif known.name == field.name:
-            inner = _inner(known.type, field.type, f"{prefix}{field.name}.", names)
+            inner = _inner(known.type, field.type, names, f"{prefix}{field.name}.")
             found[field.name.lower()] = replace(known, type=inner)
     return tuple(found.values())
 
 
-def _inner(stored: DataType, seen: DataType, prefix: str, names: list[str]) -> DataType:
+def _inner(stored: DataType, seen: DataType, names: list[str], prefix: str) -> DataType:
     match stored, seen:
         case Struct(one), Struct(two):
-            return Struct(_fields(one, two, prefix, names))
+            return Struct(new_fields(one, two, names, prefix))
         case Array(one), Array(two):
-            return Array(_inner(one, two, f"{prefix}element.", names))
+            return Array(_inner(one, two, names, f"{prefix}element."))
         case Map(key, one), Map(_, two):
-            return Map(key, _inner(one, two, f"{prefix}value.", names))
+            return Map(key, _inner(one, two, names, f"{prefix}value."))
     return stored

@@ -7,10 +7,16 @@ import re
 from dataclasses import dataclass
 
 from lakeflow.connect.source import FileScan
-from lakeflow.core.errors import DataError, LakeflowError, SourceError
+from lakeflow.core.errors import DataError, Interrupted, LakeflowError, SourceError
 from lakeflow.core.location import Location
-from lakeflow.engine.files.disk import local
-from lakeflow.engine.files.rows import MISFIT
+from lakeflow.engine.files.disk import FileError, local
+from lakeflow.engine.files.locate import line_of
+from lakeflow.engine.files.options import read_options
+from lakeflow.engine.files.records import RECORD
+from lakeflow.engine.files.rows import MISFIT, ROW
+
+SHOWN = 100
+"""Characters of a value that an error shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,26 +24,6 @@ class Retry:
     """These files are to be read row by row."""
 
     paths: frozenset[str]
-
-
-class FileError(DataError):
-    """A file cannot be read.
-
-    Args:
-        file: Which, so that it can be left out where the user says so.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        file: str,
-        condition: str | None = None,
-        location: Location | None = None,
-        hint: str | None = None,
-    ) -> None:
-        super().__init__(message, condition=condition, location=location, hint=hint)
-        self.file = file
 
 
 def translate(
@@ -57,12 +43,17 @@ def translate(
     import duckdb
 
     if isinstance(error, LakeflowError):
-        return error
+        # The backend's word for what DuckDB said.
+        if not isinstance(error.__cause__, duckdb.Error) or isinstance(error, Interrupted):
+            if isinstance(error, FileError) and error.location is None:
+                error.location = location
+            return error
+        error = error.__cause__
     if not isinstance(error, duckdb.Error):
         return None
     said = str(error)
     if MISFIT in said:
-        return _misfit(said, location)
+        return _misfit(said, scan, location)
     path = _path(said, scan)
     if scan.format in ("csv", "json") and _is_structure(said):
         paths = {path} if path else {file.path for file in scan.files}
@@ -90,14 +81,23 @@ def _path(said: str, scan: FileScan) -> str | None:
     return max(named, key=len, default=None)
 
 
-def _misfit(said: str, location: Location | None) -> DataError:
-    text = said.split(MISFIT, 1)[1]
-    value, _ = json.JSONDecoder().raw_decode(text)
+def _misfit(said: str, scan: FileScan, location: Location | None) -> DataError | None:
+    found, _ = json.JSONDecoder().raw_decode(said.split(MISFIT, 1)[1])
+    file, column, value = found["file"], found["column"], str(found["value"])
+    if file not in {entry.path for entry in scan.files}:
+        return None
+    line = found["line"] or line_of(file, column, value, read_options(scan, location))
+    where = f"line {line} of {file}" if line else file
+    shown = value if len(value) <= SHOWN else value[:SHOWN] + "..."
+    what = f"The value {shown!r} of the column {column} is no {found['type']}"
+    if column == RECORD.name and found["type"] == str(RECORD.type):
+        what = f"The record {shown!r} is not JSON that can be read"
+    if column == ROW.name and found["type"] == str(ROW.type):
+        what = f"The row {shown!r} has more or fewer fields than the file has columns"
     return FileError(
-        f"The value {value['value']!r} of the column {value['column']} is no {value['type']},"
-        f" in {value['file']}.",
+        f"{what}, in {where}.",
         condition="MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION",
-        file=value["file"],
+        file=file,
         location=location,
         hint="Set rescuedDataColumn to keep such values apart, or mode => 'PERMISSIVE' to take"
         " NULL for them.",

@@ -19,7 +19,7 @@ EVOLUTION_MODES = ("addNewColumns", "rescue", "failOnNewColumns", "none")
 _ANY = (
     "columnnameofcorruptrecord ignorecorruptfiles ignoremissingfiles infercolumntypes inferschema "
     "mode readercasesensitive rescueddatacolumn schema schemaevolutionmode schemahints "
-    "dateformat timestampformat timestampntzformat timezone"
+    "dateformat timestampformat timestampntzformat timezone partitioncolumns"
 ).split()
 _CSV = (
     "charset comment delimiter emptyvalue encoding escape header ignoreleadingwhitespace "
@@ -46,6 +46,7 @@ class ReadOptions:
     Args:
         strict: Nobody asked for NULL in place of a value that does not fit: neither `mode` nor a
             column for such values was given, so the first one is an error.
+        partition_columns: Names in lower case; None where the folders' names say them.
     """
 
     format: str
@@ -77,6 +78,7 @@ class ReadOptions:
     infer_timestamp: bool = False
     hints: str = ""
     evolution_mode: str | None = None
+    partition_columns: tuple[str, ...] | None = None
     ignore_missing: bool = False
     ignore_corrupt: bool = False
 
@@ -131,6 +133,7 @@ class _Reader:
             infer_timestamp=flag("infertimestamp", False),
             hints=given.get("schemahints", ""),
             evolution_mode=given.get("schemaevolutionmode"),
+            partition_columns=self.partitions(),
             ignore_missing=flag("ignoremissingfiles", False),
             ignore_corrupt=flag("ignorecorruptfiles", False),
         )
@@ -165,6 +168,12 @@ class _Reader:
     def infers(self) -> bool:
         spelling = "infercolumntypes" if "infercolumntypes" in self.given else "inferschema"
         return self.flag(spelling, True) and not self.flag("primitivesasstring", False)
+
+    def partitions(self) -> tuple[str, ...] | None:
+        given = self.given.get("partitioncolumns")
+        if given is None:
+            return None
+        return tuple(name.strip().lower() for name in given.split(",") if name.strip())
 
     def number(self, option: str, default: int) -> int:
         value = self.given.get(option, str(default)).strip()

@@ -7,11 +7,12 @@ computed twice, and what only dirty rows need stands inside a CASE, so that clea
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from lakeflow.connect.source import FileEntry
-from lakeflow.core.schema import Field, Schema
+from lakeflow.core.schema import STRING, Field, Schema
 from lakeflow.engine.files import sql
 from lakeflow.engine.files.options import ReadOptions
 from lakeflow.engine.files.values import Conversion
@@ -22,6 +23,8 @@ METADATA = Schema.from_ddl(
 ).fields[0]
 MISFIT = "lakeflow:misfit:"
 """How the message of an error begins that a query raises at a value that does not fit."""
+ROW = Field("row", STRING)
+"""What an error calls a row with too many or too few fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class Output:
         rescued: Name of the rescued column; None without one.
         metadata: Whether `_metadata` is wanted.
         files: The files of the scan, by position.
+        partitions: Texts of the columns that the files' folders say, by name in lower case.
     """
 
     schema: Schema
@@ -41,6 +45,7 @@ class Output:
     options: ReadOptions
     time_zone: str
     files: tuple[FileEntry, ...]
+    partitions: Mapping[str, tuple[Field, tuple[str | None, ...]]]
 
     @property
     def corrupt(self) -> str | None:
@@ -50,7 +55,7 @@ class Output:
 
     @property
     def data(self) -> tuple[Field, ...]:
-        """The columns that are read from the files' own columns."""
+        """The columns that are read from the files: all but those that say what did not fit."""
         apart = {name.lower() for name in (self.rescued, self.corrupt) if name}
         return tuple(field for field in self.schema if field.name.lower() not in apart)
 
@@ -62,6 +67,14 @@ class Output:
         if self.options.mode == "FAILFAST":
             return True
         return self.options.mode == "PERMISSIVE" and self.options.strict and not self.corrupt
+
+    def folder_value(self, name: str, positions: tuple[int, ...]) -> str | None:
+        """SQL of the text that the files' folders say for a column; None where they do not."""
+        found = self.partitions.get(name.lower())
+        if found is None:
+            return None
+        texts = ["NULL::VARCHAR" if text is None else sql.text(text) for text in found[1]]
+        return self.by_file(texts, positions)
 
     def path(self, positions: tuple[int, ...]) -> str:
         """SQL of the file's path, for a source of the files at these positions."""
@@ -121,7 +134,7 @@ class TextSource:
         positions: The files that it reads, by their places in the scan.
         cells: The schema's columns.
         others: Names of columns that the schema does not know, with SQL of their texts.
-        native: Without the columns `extra`, `ragged` and `raw`.
+        native: Without the columns `extra`, `ragged`, `raw` and `number`.
     """
 
     source: str
@@ -134,7 +147,7 @@ class TextSource:
 def select(rows: TextSource, output: Output) -> str:
     """The SELECT that gives exactly the output's columns from a table of texts."""
     typed = {n for n, cell in enumerate(rows.cells) if cell.text and cell.conversion}
-    keeps = [] if rows.native else ["extra", "ragged", "raw"]
+    keeps = [] if rows.native else ["extra", "ragged", "raw", "number"]
     others = rows.others if output.rescued else ()
     carried = ["position", *keeps, *(f"o{n}" for n in range(len(others)))]
 
@@ -175,6 +188,9 @@ def _outer(
         columns[output.corrupt.lower()] = f"CASE WHEN {malformed} THEN {raw} END::VARCHAR"
     dropping = output.options.mode == "DROPMALFORMED" and not output.rescued
     where = f" WHERE NOT ({malformed})" if dropping and malformed != "FALSE" else ""
+    if not rows.native and output.refuses:
+        error = misfit(ROW, "raw", output.path(rows.positions), "number")
+        where = f" WHERE CASE WHEN ragged THEN CAST({error} AS BOOLEAN) ELSE TRUE END"
     return output.finish(columns, rescued, inner, rows.positions) + where
 
 
@@ -186,16 +202,24 @@ def _column(n: int, cell: Cell, output: Output, rows: TextSource) -> str:
         return f"x{n}"
     if not output.refuses:
         return f"v{n}"
-    message = misfit(cell.field, f"x{n}", output.path(rows.positions))
+    line = "NULL" if rows.native else "number"
+    message = misfit(cell.field, f"x{n}", output.path(rows.positions), line)
     fits = f"v{n} IS NOT NULL OR x{n} IS NULL"
     return f"CASE WHEN {fits} THEN v{n} ELSE CAST({message} AS {kind}) END"
 
 
-def misfit(field: Field, value: str, path: str) -> str:
-    """SQL that raises an error about a value that does not fit its column."""
+def misfit(field: Field, value: str, path: str, line: str) -> str:
+    """SQL that raises an error about a value that does not fit its column.
+
+    Args:
+        field: The column.
+        value: SQL of the value.
+        path: SQL of the file's path.
+        line: SQL of the number of the line in the file, NULL where it is not known.
+    """
     said = f"'column', {sql.text(field.name)}, 'type', {sql.text(str(field.type))}"
-    shown = f"left({value}::VARCHAR, 100)"
-    return f"error('{MISFIT}' || json_object({said}, 'value', {shown}, 'file', {path})::VARCHAR)"
+    said += f", 'value', left({value}::VARCHAR, 1000), 'file', {path}, 'line', {line}"
+    return f"error('{MISFIT}' || json_object({said})::VARCHAR)"
 
 
 def _rescued(

@@ -32,12 +32,12 @@ def merged(first: Schema, second: Schema) -> Schema:
 
 
 def _fields(first: tuple[Field, ...], second: tuple[Field, ...]) -> tuple[Field, ...]:
-    found = {field.name: field for field in first}
+    found = {field.name.lower(): field for field in first}
     for field in second:
-        known = found.get(field.name)
-        found[field.name] = (
-            field if known is None else replace(known, type=wider(known.type, field.type))
-        )
+        known = found.setdefault(field.name.lower(), field)
+        # A name that differs by case only has no place in a table: what it holds is rescued.
+        if known.name == field.name:
+            found[field.name.lower()] = replace(known, type=wider(known.type, field.type))
     return tuple(found.values())
 
 
