@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from lakeflow.catalog.places import place_of
 from lakeflow.core.clock import Clock
@@ -27,6 +29,9 @@ from lakeflow.engine.targets import KIND
 from lakeflow.tables.log import Commit, DataFile, TableMetadata
 from lakeflow.tables.store import Store
 from lakeflow.tables.table import Decision, Snapshot, Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SCHEMA = Schema.from_ddl(
     """
@@ -48,6 +53,10 @@ SCHEMA = Schema.from_ddl(
     event_type STRING
     """
 )
+
+
+RETENTION = "interval 1 day"
+"""How long the log of the event log reaches back; its rows stay."""
 
 
 def event_log_name(pipeline: str) -> TableName:
@@ -108,19 +117,22 @@ class EventLog:
         store: The lakehouse.
         state: What it remembers of the pipeline.
         clock: The time that commits carry.
+
+    Attributes:
+        table: The Delta table.
     """
 
     def __init__(self, store: Store, state: PipelineState, clock: Clock) -> None:
         self._store = store
         self._state = state
         self._clock = clock
-        self._table = Table(store, place_of(event_log_name(state.name)))
+        self.table = Table(store, place_of(event_log_name(state.name)))
 
     def published(self) -> int:
         """The epoch of the newest update whose events are in the table."""
-        if not self._table.exists():
+        if not self.table.exists():
             return 0
-        return self._table.snapshot().transaction(self._application()) or 0
+        return self.table.snapshot().transaction(self._application()) or 0
 
     def complete_earlier(self, epoch: int) -> None:
         """Publishes what updates before `epoch` have left, each with one terminal event."""
@@ -149,28 +161,39 @@ class EventLog:
 
     def read(self, update: str | None = None) -> list[Event]:
         """The events of an update, or of the newest one."""
-        if not self._table.exists():
+        if not self.table.exists():
             return []
-        import pyarrow.parquet as pq
+        import pyarrow.compute as pc
 
-        snapshot = self._table.snapshot()
-        rows: list[dict[str, Any]] = []
-        folder = self._store.url(self._table.place)
-        for file in snapshot.files:
-            rows.extend(pq.read_table(f"{folder}/{file.path}", partitioning=None).to_pylist())
-        if not rows:
-            return []
-        newest = max(rows, key=lambda row: row["sequence"]["control_plane_seq_no"])
-        wanted = update or newest["origin"]["update_id"]
-        rows = [row for row in rows if row["origin"]["update_id"] == wanted]
+        if update is None:
+            wanted = pc.field("sequence", "control_plane_seq_no") == self.published()
+        else:
+            wanted = pc.field("origin", "update_id") == update
+        rows = self._rows(self.table.snapshot().files, wanted).to_pylist()
         rows.sort(key=lambda row: row["sequence"]["data_plane_id"]["seq_no"])
         return [_event(row) for row in rows]
+
+    def rewrite(self, files: tuple[DataFile, ...], folder: str) -> list[DataFile]:
+        """Puts files of the table together in one, below a folder of it."""
+        (Path(self._store.url(self.table.place)) / folder).mkdir(exist_ok=True)
+        return [self._write_file(self._rows(files), f"{folder}/part-{uuid.uuid4()}.parquet")]
+
+    def _rows(self, files: Sequence[DataFile], wanted: Any = None) -> pa.Table:
+        import pyarrow.parquet as pq
+
+        from lakeflow.tables.arrow import arrow_schema
+
+        schema = arrow_schema(self.table.snapshot().schema)
+        if not files:
+            return schema.empty_table()
+        paths = [self._store.url(f"{self.table.place}/{file.path}") for file in files]
+        return pq.read_table(paths, schema=schema, filters=wanted, partitioning=None)
 
     def _application(self) -> str:
         return f"lakeflow/events/{self._state.id}"
 
     def _commit(self, epoch: int, events: Sequence[Event]) -> None:
-        if not self._table.exists():
+        if not self.table.exists():
             self._create()
         files: list[DataFile] = []
 
@@ -179,33 +202,32 @@ class EventLog:
                 return Decision(None, "its events are there")
             if not files:
                 files.append(self._write(epoch, events))
+            found = snapshot.metadata
             return Decision(
                 Commit(
                     "WRITE",
                     adds=tuple(files),
+                    metadata=None if found.schema == SCHEMA else replace(found, schema=SCHEMA),
                     transactions={self._application(): epoch},
                     info={"events": len(events), "epoch": epoch},
                 )
             )
 
-        version, _ = self._table.commit(decide, self._clock.now())
-        if version % 100 == 99:
-            self._table.checkpoint()
+        self.table.commit(decide, self._clock.now())
 
     def _create(self) -> None:
         metadata = TableMetadata(
             str(uuid.uuid4()),
             SCHEMA,
             (),
-            {OWNER: self._state.id, KIND: "event_log"},
+            {OWNER: self._state.id, KIND: "event_log", "delta.logRetentionDuration": RETENTION},
             int(self._clock.now().timestamp() * 1000),
             f"Events of the pipeline {self._state.name}.",
         )
-        self._table.create(Commit("CREATE TABLE", metadata=metadata), self._clock.now())
+        self.table.create(Commit("CREATE TABLE", metadata=metadata), self._clock.now())
 
     def _write(self, epoch: int, events: Sequence[Event]) -> DataFile:
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         from lakeflow.tables.arrow import arrow_schema
 
@@ -213,17 +235,22 @@ class EventLog:
             (e.details["update_id"] for e in events if e.event_type == "create_update"), None
         )
         rows = [self._row(number, event, epoch, update) for number, event in enumerate(events, 1)]
-        name = f"part-{uuid.uuid4()}.parquet"
-        path = f"{self._table.place}/{name}"
-        target = self._store.url(path)
-        pq.write_table(pa.Table.from_pylist(rows, schema=arrow_schema(SCHEMA)), target)
-        self._store.make_durable([path])
+        table = pa.Table.from_pylist(rows, schema=arrow_schema(SCHEMA))
+        written = self._write_file(table, f"part-{uuid.uuid4()}.parquet")
+        self._store.make_durable([f"{self.table.place}/{written.path}"])
+        return written
+
+    def _write_file(self, rows: pa.Table, name: str) -> DataFile:
+        import pyarrow.parquet as pq
+
+        path = f"{self.table.place}/{name}"
+        pq.write_table(rows, self._store.url(path))
         return DataFile(
             name,
             self._store.size(path),
             int(self._clock.now().timestamp() * 1000),
-            len(rows),
-            json.dumps({"numRecords": len(rows)}),
+            rows.num_rows,
+            json.dumps({"numRecords": rows.num_rows}),
         )
 
     def _row(self, number: int, event: Event, epoch: int, update: str | None) -> dict[str, Any]:

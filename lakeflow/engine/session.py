@@ -25,6 +25,7 @@ from lakeflow.engine.recovery import recover
 from lakeflow.engine.state import PipelineState, pipelines
 from lakeflow.engine.targets import KIND, Targets
 from lakeflow.engine.update import ExpectationCount, FlowResult, UpdateResult, new_update_id
+from lakeflow.engine.upkeep import Upkeep
 from lakeflow.pipelines.properties import time_zone
 from lakeflow.tables.store import LocalStore
 from lakeflow.tables.table import Table
@@ -253,6 +254,10 @@ class Session:
             if not any(e.details.get("state") == outcome for e in kept):
                 emit(_progress(outcome, self.clock))
             log.publish(lease.epoch, _once(kept))
+            for warning in Upkeep(
+                self.store, state, targets, lease, self.clock, log
+            ).after_update():
+                emit(warning)
             if self._running is not None:
                 self._running.close()
         return UpdateResult(update, outcome, results)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -211,19 +211,37 @@ def _target(
     replaces: bool,
     store: Store,
 ) -> TargetFiles:
-    folder = store.url(snapshot.place)
     partitions = snapshot.metadata.partition_columns if role == "main" else ()
-    files = tuple(
+    files = data_files(staged, store.url(snapshot.place), schema, partitions)
+    return TargetFiles(
+        role, snapshot.place, snapshot.metadata.id, schema.to_delta(), replaces, files
+    )
+
+
+def data_files(
+    staged: Sequence[StagedFile],
+    folder: str,
+    schema: Schema,
+    partitions: Sequence[str],
+    partition: Mapping[str, str | None] | None = None,
+) -> tuple[DataFile, ...]:
+    """Staged files as a table's log names them.
+
+    Args:
+        staged: What the backend has written.
+        folder: The table's, absolute.
+        schema: Columns of the files.
+        partitions: The table's partition columns.
+        partition: Their values, if the files were not written apart by them.
+    """
+    return tuple(
         DataFile(
             path=checks.relative(file.path, folder),
             size=file.size,
             modified=int(Path(file.path).stat().st_mtime * 1000),
             rows=file.rows,
-            statistics=file_statistics(schema, file.rows, file.columns, partitions),
-            partition=dict(file.partition),
+            statistics=file_statistics(schema, file.rows, file.columns, tuple(partitions)),
+            partition=dict(file.partition if partition is None else partition),
         )
         for file in staged
-    )
-    return TargetFiles(
-        role, snapshot.place, snapshot.metadata.id, schema.to_delta(), replaces, files
     )

@@ -186,7 +186,14 @@ def write_commit(store: Store, place: str, version: int, commit: Commit, now: da
     Returns:
         Whether it was written; if not, the caller looks at the newest snapshot again.
     """
-    return store.put_if_absent(commit_path(place, version), commit.to_bytes(now), "commit")
+    if not store.put_if_absent(commit_path(place, version), commit.to_bytes(now), "commit"):
+        return False
+    # A free number proves nothing to a writer that slept while the log was cleaned. Clean-up
+    # goes upwards and keeps a checkpoint's own commit, so the one before ours is there unless
+    # ours had been there, too. A commit below the oldest checkpoint is read by nobody.
+    if version == 0:
+        return not log_files(store, place).checkpoints
+    return store.exists(commit_path(place, version - 1))
 
 
 def read_commit(store: Store, place: str, version: int) -> Iterator[dict[str, Any]]:
@@ -207,14 +214,51 @@ def read_commit(store: Store, place: str, version: int) -> Iterator[dict[str, An
         raise CorruptStateError(f"The commit {store.url(path)} is damaged: {error}.") from error
 
 
+@dataclass(frozen=True, slots=True)
+class LogFiles:
+    """What a table's log folder holds.
+
+    Args:
+        commits: Versions whose commit is there, ascending.
+        checkpoints: Versions with a checkpoint in one file, ascending.
+    """
+
+    commits: tuple[int, ...]
+    checkpoints: tuple[int, ...]
+
+    @property
+    def newest(self) -> int:
+        """The highest version; -1 if there is no table."""
+        return max(self.commits[-1:] + self.checkpoints[-1:], default=-1)
+
+    @property
+    def oldest_readable(self) -> int:
+        """The lowest version from which on every one can be read."""
+        lowest = self.newest
+        commits = set(self.commits)
+        while lowest - 1 in commits:
+            lowest -= 1
+        if lowest == 0:
+            return 0
+        return min((v for v in self.checkpoints if v >= lowest - 1), default=self.newest)
+
+
+def log_files(store: Store, place: str) -> LogFiles:
+    """Lists a table's log."""
+    commits, checkpoints = [], []
+    for name in store.list_from(f"{place}/{LOG_FOLDER}"):
+        version, _, kind = name.partition(".")
+        if len(version) == 20 and version.isdigit():
+            if kind == "json":
+                commits.append(int(version))
+            elif kind == "checkpoint.parquet":
+                checkpoints.append(int(version))
+    return LogFiles(tuple(commits), tuple(checkpoints))
+
+
 def newest_version(store: Store, place: str) -> int:
     """The highest version in the log; -1 if there is no table."""
-    names = store.list_from(f"{place}/{LOG_FOLDER}")
-    return max((int(name[:20]) for name in names if _is_commit(name)), default=-1)
-
-
-def _is_commit(name: str) -> bool:
-    return name.endswith(".json") and name[:20].isdigit() and len(name) == 25
+    return log_files(store, place).newest
 
 
 def protocol_for(metadata: TableMetadata) -> dict[str, Any]:

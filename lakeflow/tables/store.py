@@ -7,7 +7,8 @@ import json
 import os
 import threading
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +19,23 @@ RECORD = "LAKEFLOW_RECORD"
 """Variable naming a file to which a local store appends what it writes, links and syncs."""
 
 _PROBE = "_lakeflow/probe"
+
+
+TEMPORARY = ".tmp-"
+"""How names of files begin that were not put to their place before a process ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file as a listing tells of it.
+
+    Args:
+        path: Relative to the store.
+        modified: Seconds since 1970.
+    """
+
+    path: str
+    modified: float
 
 
 class Store(Protocol):
@@ -50,6 +68,9 @@ class Store(Protocol):
 
     def list_from(self, folder: str, start: str = "") -> list[str]:
         """Names in a folder, sorted, from `start` on; none if there is no such folder."""
+
+    def walk(self, folder: str) -> Iterator[StoredFile]:
+        """All files below a folder, temporary ones too; none if there is no such folder."""
 
     def make_durable(self, paths: Iterable[str]) -> None:
         """Returns when files that others wrote, and their names, survive a loss of power."""
@@ -122,7 +143,16 @@ class LocalStore:
             names = [entry.name for entry in os.scandir(self.root / folder)]
         except (FileNotFoundError, NotADirectoryError):
             return []
-        return sorted(name for name in names if name >= start and not name.startswith(".tmp-"))
+        return sorted(name for name in names if name >= start and not name.startswith(TEMPORARY))
+
+    def walk(self, folder: str) -> Iterator[StoredFile]:
+        """All files below a folder, temporary ones too; symbolic links are not followed."""
+        for parent, _, names in os.walk(self.root / folder):
+            for name in names:
+                path = Path(parent) / name
+                with contextlib.suppress(FileNotFoundError):
+                    modified = path.lstat().st_mtime
+                    yield StoredFile(path.relative_to(self.root).as_posix(), modified)
 
     def make_durable(self, paths: Iterable[str]) -> None:
         """Syncs files and their folders."""
@@ -179,7 +209,7 @@ class LocalStore:
         self._folders.discard(self.root / folder)
 
     def _link(self, target: Path, data: bytes) -> bool:
-        temporary = target.parent / f".tmp-{uuid.uuid4().hex}"
+        temporary = target.parent / f"{TEMPORARY}{uuid.uuid4().hex}"
         self._write(temporary, data)
         try:
             os.link(temporary, target)
@@ -218,8 +248,8 @@ class LocalStore:
 
     def _probe(self) -> bool:
         """Finds out whether hard links work and refuse a taken name."""
-        first = self.root / f".tmp-{uuid.uuid4().hex}"
-        second = self.root / f".tmp-{uuid.uuid4().hex}"
+        first = self.root / f"{TEMPORARY}{uuid.uuid4().hex}"
+        second = self.root / f"{TEMPORARY}{uuid.uuid4().hex}"
         first.write_bytes(b"")
         try:
             os.link(first, second)

@@ -23,6 +23,7 @@ from lakeflow.tables.log import (
     Commit,
     DataFile,
     TableMetadata,
+    commit_path,
     newest_version,
     read_commit,
     write_commit,
@@ -43,9 +44,16 @@ class Snapshot:
         place: The table's folder in the store.
         handle: deltalake's table, loaded at that version; it may move on later.
         reopen: Loads it at a version again.
+        lock: Held by whoever moves the handle on.
     """
 
-    def __init__(self, place: str, handle: DeltaTable, reopen: Callable[[int], DeltaTable]) -> None:
+    def __init__(
+        self,
+        place: str,
+        handle: DeltaTable,
+        reopen: Callable[[int], DeltaTable],
+        lock: threading.RLock,
+    ) -> None:
         self.place = place
         self.version: int = handle.version()
         found = handle.metadata()
@@ -59,6 +67,7 @@ class Snapshot:
         )
         self._handle = handle
         self._reopen = reopen
+        self._lock = lock
 
     def _loaded(self) -> DeltaTable:
         if self._handle.version() != self.version:
@@ -72,15 +81,17 @@ class Snapshot:
 
     def transaction(self, application: str) -> int | None:
         """The version an application has committed last; None if it never has."""
-        version: int | None = self._loaded().transaction_version(application)
-        return version
+        with self._lock:
+            version: int | None = self._loaded().transaction_version(application)
+            return version
 
     @cached_property
     def files(self) -> tuple[DataFile, ...]:
         """The active files, by path."""
         import pyarrow as pa
 
-        rows = pa.table(self._loaded().get_add_actions(flatten=False)).to_pylist()
+        with self._lock:
+            rows = pa.table(self._loaded().get_add_actions(flatten=False)).to_pylist()
         files = [
             DataFile(
                 path=unquote(row["path"]),
@@ -139,9 +150,9 @@ class Table:
             elif self._snapshot is not None and self._is_newest(self._snapshot.version):
                 return self._snapshot
             else:
-                self._handle.update_incremental()
+                self._move_on(self._handle)
             if self._snapshot is None or self._snapshot.version != self._handle.version():
-                self._snapshot = Snapshot(self.place, self._handle, self._open)
+                self._snapshot = Snapshot(self.place, self._handle, self._open, self._lock)
             return self._snapshot
 
     def at(self, version: int) -> Snapshot:
@@ -149,7 +160,15 @@ class Table:
         with self._lock:
             if self._snapshot is not None and self._snapshot.version == version:
                 return self._snapshot
-            return Snapshot(self.place, self._open(version), self._open)
+            return Snapshot(self.place, self._open(version), self._open, self._lock)
+
+    def opens_at(self, version: int) -> bool:
+        """Whether a version can be read from what is in the log now."""
+        try:
+            self._open(version)
+        except StateError:
+            return False
+        return True
 
     def commit(
         self, decide: Callable[[Snapshot], Decision], now: datetime
@@ -162,10 +181,19 @@ class Table:
 
         Returns:
             The version at which it was decided, and the commit, None if there was none to make.
+
+        Raises:
+            StateError: The log has lost its newest commit.
         """
+        tried = -1
         with self._lock:
             while True:
                 snapshot = self.snapshot()
+                if snapshot.version == tried:
+                    raise StateError(
+                        f"The log of {self.store.url(self.place)} has lost version {tried}.",
+                        hint="Restore the table from a copy.",
+                    )
                 failpoint("commit.snapshot")
                 decision = decide(snapshot)
                 if decision.commit is None:
@@ -173,6 +201,7 @@ class Table:
                 version = snapshot.version + 1
                 if write_commit(self.store, self.place, version, decision.commit, now):
                     return version, decision.commit
+                tried = snapshot.version
                 failpoint("commit.conflict")
                 self.store.make_folder_durable(f"{self.place}/{LOG_FOLDER}")
 
@@ -198,14 +227,20 @@ class Table:
                 ) from error
         return found
 
-    def checkpoint(self) -> None:
-        """Writes a checkpoint of the newest version, so that opening stays quick."""
-        with self._lock:
-            handle = self._open(None)
-            handle.create_checkpoint()
-
     def _is_newest(self, version: int) -> bool:
-        return not self.store.exists(f"{self.place}/{LOG_FOLDER}/{version + 1:020d}.json")
+        """Whether a version is there and the next one is not; both are gone once it is cleaned."""
+        return self.store.exists(commit_path(self.place, version)) and not self.store.exists(
+            commit_path(self.place, version + 1)
+        )
+
+    def _move_on(self, handle: DeltaTable) -> None:
+        """Brings a handle to the newest version."""
+        from deltalake.exceptions import DeltaError
+
+        try:
+            handle.update_incremental()
+        except DeltaError:
+            self._handle = self._open(None)
 
     def _open(self, version: int | None) -> DeltaTable:
         from deltalake import DeltaTable
@@ -214,6 +249,11 @@ class Table:
         try:
             handle = DeltaTable(self.store.url(self.place), version=version)
         except TableNotFoundError as error:
+            if version is not None and self.exists():
+                raise StateError(
+                    f"Version {version} of the table in {self.store.url(self.place)} is no longer "
+                    "in its log."
+                ) from error
             raise StateError(f"There is no table in {self.store.url(self.place)}.") from error
         except DeltaError as error:
             raise StateError(
