@@ -204,14 +204,26 @@ def read_commit(store: Store, place: str, version: int) -> Iterator[dict[str, An
         CorruptStateError: It is damaged.
     """
     path = commit_path(place, version)
-    data = store.read(path)
-    if not data.endswith(b"\n"):
-        raise CorruptStateError(f"The commit {store.url(path)} is torn.")
+    actions = parse_commit(store.read(path))
+    if actions is None:
+        raise CorruptStateError(f"The commit {store.url(path)} is damaged or cut off.")
+    yield from actions
+
+
+def parse_commit(data: bytes) -> list[dict[str, Any]] | None:
+    """The actions of a commit; None if it is empty, damaged or cut off.
+
+    A line that is cut off is no JSON. One of ours that ends between two lines shows it by the
+    newline that is missing; other writers leave out the last one.
+    """
     try:
-        for line in data.splitlines():
-            yield json.loads(line)
-    except ValueError as error:
-        raise CorruptStateError(f"The commit {store.url(path)} is damaged: {error}.") from error
+        actions = [json.loads(line) for line in data.splitlines()]
+    except ValueError:
+        return None
+    if not actions or not all(isinstance(action, dict) for action in actions):
+        return None
+    ours = any("lakeflow" in action.get("commitInfo", {}) for action in actions)
+    return None if ours and not data.endswith(b"\n") else actions
 
 
 @dataclass(frozen=True, slots=True)

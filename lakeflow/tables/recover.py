@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
 from lakeflow.core.errors import CorruptStateError
-from lakeflow.tables.log import LOG_FOLDER, commit_path, newest_version
+from lakeflow.tables.log import LOG_FOLDER, commit_path, newest_version, parse_commit
 from lakeflow.tables.store import Store
 
 CORRUPT_FOLDER = f"{LOG_FOLDER}/_corrupt"
@@ -31,10 +29,10 @@ def check_tail(store: Store, place: str) -> None:
         return
     path = commit_path(place, version)
     data = store.read(path)
-    actions = _actions(data)
+    actions = parse_commit(data)
     if actions is None:
         _set_aside(store, place, path, data)
-        if version > 0 and _actions(store.read(commit_path(place, version - 1))) is None:
+        if version > 0 and parse_commit(store.read(commit_path(place, version - 1))) is None:
             raise CorruptStateError(
                 f"Two commits at the end of {store.url(place)}/{LOG_FOLDER} are damaged.",
                 hint="Restore the table from a copy.",
@@ -44,16 +42,6 @@ def check_tail(store: Store, place: str) -> None:
         if "add" in action:
             _check_file(store, place, action["add"])
     _check_checkpoint(store, place)
-
-
-def _actions(data: bytes) -> list[dict[str, dict[str, object]]] | None:
-    """The actions of a commit; None if it is damaged."""
-    if not data.endswith(b"\n"):
-        return None
-    try:
-        return [json.loads(line) for line in data.splitlines()]
-    except ValueError:
-        return None
 
 
 def _set_aside(store: Store, place: str, path: str, data: bytes) -> None:
