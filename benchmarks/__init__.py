@@ -1,0 +1,1 @@
+"""What Lakeflow costs, measured beside a careful script written by hand."""
