@@ -38,7 +38,7 @@ class Recorder:
         sync = os.fsync
 
         def fsync(descriptor: int) -> None:
-            path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+            path = Path(f"/proc/self/fd/{descriptor}").readlink()
             if not path.is_relative_to(self.folder):
                 sync(descriptor)
                 return
@@ -73,7 +73,7 @@ class Recorder:
                 seen[os.path.normpath(f"{start}/{name}")] = None
             for name in files:
                 try:
-                    number = os.stat(f"{path}/{name}").st_ino
+                    number = Path(path, name).stat().st_ino
                     kept = self.record / str(number)
                     if not kept.exists():
                         LINK(f"{path}/{name}", kept)
