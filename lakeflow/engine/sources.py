@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid
 from collections.abc import Mapping
 from contextlib import closing
@@ -19,6 +20,7 @@ from lakeflow.connect.memory import MemoryRecordStore
 from lakeflow.connect.source import ArrowScan, FileEntry, FileScan, Limit, Source, SourceContext
 from lakeflow.core.clock import Clock
 from lakeflow.core.errors import ConfigurationError, DefinitionError, SchemaChanged, SourceError
+from lakeflow.core.location import Location
 from lakeflow.core.schema import STRING, Field, Schema
 from lakeflow.core.settings import read_bytes
 from lakeflow.dialect.query import Reference
@@ -107,6 +109,7 @@ class Sources:
             known = source.schema()
             if known is not None and read.connector != "files":
                 return replace(read, schema=known)
+            _check_options(read, source)
             rescued = _rescued(read)
             stored = None if rebuilt or not read.streaming else self._stored(flow, read)
             text = None if stored is None else stored.newest()
@@ -133,8 +136,8 @@ class Sources:
         if source.schema() is None and schemas.newest() is None:
             schemas.add(_without(leaf).to_delta())
         reader = _Files(self, schemas)
-        options = {name.lower(): value for name, value in leaf.options.items()}
-        return SourceStream(leaf, source, _limit(options), reader.relation)
+        limit = _limit(leaf.options, leaf.location)
+        return SourceStream(leaf, source, limit, reader.relation)
 
     def read_whole(self, read: SourceRead, session: DuckDBSession) -> str:
         """The SELECT of everything that a source holds."""
@@ -271,25 +274,43 @@ def _without(read: SourceRead) -> Schema:
     return Schema(tuple(f for f in read.schema.fields if f.name != read.rescued))
 
 
-def _limit(options: Mapping[str, str]) -> Limit:
-    found = {
-        name.removeprefix("cloudfiles."): value
-        for name, value in options.items()
-        if name.removeprefix("cloudfiles.").startswith("max")
-    }
+def _limit(options: Mapping[str, str], location: Location) -> Limit:
+    """How much one batch may take.
+
+    Raises:
+        ConfigurationError: A limit is no number from 1 on.
+    """
+    found = {name.lower().removeprefix("cloudfiles."): text for name, text in options.items()}
+    size = found.get("maxbytespertrigger")
     return Limit(
-        max_files=_number(found.get("maxfilespertrigger")),
-        max_bytes=_size(found.get("maxbytespertrigger")),
-        max_rows=_number(found.get("maxrowspertrigger")),
+        max_files=_number(found, "maxFilesPerTrigger", location),
+        max_bytes=None if size is None else read_bytes(size),
+        max_rows=_number(found, "maxRowsPerTrigger", location),
     )
 
 
-def _number(text: str | None) -> int | None:
-    return None if text is None else int(text)
+def _check_options(read: SourceRead, source: Source) -> None:
+    """Looks at the options of files before anything runs.
+
+    Raises:
+        ConfigurationError: One is not valid.
+        UnsupportedError: One is not supported.
+    """
+    nothing = source.read(None, 0)
+    assert isinstance(nothing, FileScan)
+    files.read_options(nothing, read.location)
+    _limit(read.options, read.location)
 
 
-def _size(text: str | None) -> int | None:
-    return None if text is None else read_bytes(text)
+def _number(options: Mapping[str, str], name: str, location: Location) -> int | None:
+    text = options.get(name.lower())
+    if text is None:
+        return None
+    if not re.fullmatch("[0-9]{1,18}", text) or int(text) == 0:
+        raise ConfigurationError(
+            f"The option {name} is a number from 1 on, not {text!r}.", location=location
+        )
+    return int(text)
 
 
 def _option(read: SourceRead, name: str) -> str | None:

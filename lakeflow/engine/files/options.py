@@ -101,6 +101,12 @@ class _Reader:
 
     def read(self) -> ReadOptions:
         self.check_names()
+        if self.scan.format == "json" and not self.flag("readercasesensitive", True):
+            raise UnsupportedError(
+                "The option readerCaseSensitive of json files cannot be false.",
+                location=self.location,
+                hint="Keys in another case are rescued; take them from there.",
+            )
         flag, given = self.flag, self.given
         escape = given.get("escape")
         return ReadOptions(

@@ -22,6 +22,7 @@ from lakeflow.core.schema import (
     STRING,
     TIMESTAMP,
     TINYINT,
+    VOID,
     Array,
     DataType,
     Decimal,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     import duckdb
 
 _TYPES: dict[str, DataType] = {
+    "null": VOID,
     "boolean": BOOLEAN,
     "tinyint": TINYINT,
     "smallint": SMALLINT,
@@ -145,7 +147,7 @@ def spark_type(kind: Any, column: str, file: str, location: Location | None) -> 
     def inner(child: Any) -> DataType:
         return spark_type(child, column, file, location)
 
-    identifier = str(kind.id).lower()
+    identifier = str(kind.id).lower().strip('"')
     match identifier:
         case "decimal":
             (_, precision), (_, scale) = kind.children
@@ -220,6 +222,8 @@ def _holds(spark: DataType, target: DataType) -> bool:
             )
         case Decimal(p1, s1), Decimal(p2, s2):
             return s2 >= s1 and p2 - s2 >= p1 - s1
+    if spark == VOID:
+        return True
     if target == STRING:
         return spark in (*INTEGERS, BOOLEAN, DATE) or isinstance(spark, Decimal)
     if spark in INTEGERS and isinstance(target, Decimal):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lakeflow.core.errors import DefinitionErrors
 from lakeflow.core.settings import Settings
 from lakeflow.engine.session import Session
 
@@ -61,6 +62,14 @@ class Drop:
         assert self.left() == before
         assert str(self.pipeline) in str(result.error), "the error names what the user wrote"
         return str(result.error)
+
+    def wrong(self) -> str:
+        """Runs an update whose definition has to be wrong, and what it says."""
+        with pytest.raises(DefinitionErrors) as raised:
+            self.run()
+        assert {e.location.file for e in raised.value.errors} == {str(self.pipeline)}
+        assert not (self.folder / "lake" / "main" / "default" / "t").exists()
+        return str(raised.value)
 
     def left(self) -> tuple[int, list[str]]:
         """The table's rows and the data files that lie in its folder, committed or not."""
