@@ -107,11 +107,12 @@ def verify(
     return replace(scan, files=tuple(present)), states
 
 
-def verify_unchanged(states: Mapping[str, FileState]) -> None:
+def verify_unchanged(states: Mapping[str, FileState], location: Location | None) -> None:
     """Refuses what was read from files that changed meanwhile.
 
     Args:
         states: What `verify` returned before the files were read, by path.
+        location: Where the user wrote the read.
 
     Raises:
         SourceError: A file grew, was replaced or vanished while it was read.
@@ -123,12 +124,14 @@ def verify_unchanged(states: Mapping[str, FileState]) -> None:
             raise SourceError(
                 f"The file {path} vanished while it was read.",
                 condition="FAILED_READ_FILE.FILE_NOT_EXIST",
+                location=location,
                 hint="Nothing of this batch was written; the next update reads it again.",
             ) from None
         if now != before:
             raise SourceError(
                 f"The file {path} changed while it was read:"
                 f" it had {before.size} bytes before and has {now.size} now.",
+                location=location,
                 hint="Write files under another name and rename them when they are complete.",
             )
 

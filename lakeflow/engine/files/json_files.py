@@ -33,7 +33,7 @@ LARGEST = 1 << 24
 """Bytes of the largest record that DuckDB's reader takes in its usual memory."""
 LONGEST = 1 << 26
 """Characters of the longest line that is read here."""
-DEEPEST = 32
+DEEPEST = 8
 """How deep inferred types are nested; what lies deeper is text."""
 
 _STRUCTURES: dict[str, DataType] = {

@@ -93,6 +93,34 @@ class Nested:
     pair: Callable[[str, int], str]
 
 
+DEEPEST = 10
+"""Levels of nesting that are converted; DuckDB's time to plan doubles with each."""
+
+
+def refuse_deep(field: Field, location: Location | None) -> None:
+    """Refuses a column that is nested too deep to be converted.
+
+    Raises:
+        UnsupportedError: It is.
+    """
+    if _levels(field.type) > DEEPEST:
+        raise UnsupportedError(
+            f"The column {field.name} is nested deeper than {DEEPEST} levels.",
+            condition="UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE",
+            location=location,
+            hint="Read its inner part as STRING.",
+        )
+
+
+def _levels(kind: DataType) -> int:
+    match kind:
+        case Struct(fields):
+            return 1 + max((_levels(field.type) for field in fields), default=0)
+        case Array(inner) | Map(_, inner):
+            return 1 + _levels(inner)
+    return 0
+
+
 def json_conversion(
     kind: DataType, options: ReadOptions, time_zone: str, field: Field, location: Location | None
 ) -> Scalar | Nested:

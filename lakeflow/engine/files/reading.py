@@ -15,7 +15,7 @@ from lakeflow.core.schema import Schema
 from lakeflow.engine.files import csv_files, json_files, parquet_files, sql
 from lakeflow.engine.files.disk import FileError, FileState, verify, verify_unchanged
 from lakeflow.engine.files.failures import Retry, translate
-from lakeflow.engine.files.json_values import Nested, Scalar, json_conversion
+from lakeflow.engine.files.json_values import Nested, Scalar, json_conversion, refuse_deep
 from lakeflow.engine.files.options import ReadOptions, read_options
 from lakeflow.engine.files.partitions import partition_values
 from lakeflow.engine.files.records import Records
@@ -145,6 +145,8 @@ def _places(names: tuple[str, ...], output: Output, options: ReadOptions) -> dic
 
 def _json_parts(output: Output, reading: Reading) -> list[str]:
     options, location = output.options, reading.location
+    for found in output.data:
+        refuse_deep(found, location)
     texts = _text_conversions_of_folders(output, reading)
     conversions: dict[str, Scalar | Nested] = {
         found.name: texts.get(found.name)
@@ -225,7 +227,7 @@ class FileReads:
     _careful: set[str] = field(default_factory=set)
     _skipped: set[str] = field(default_factory=set)
     _scans: list[tuple[FileScan, Location]] = field(default_factory=list)
-    _states: dict[str, FileState] = field(default_factory=dict)
+    _states: list[tuple[dict[str, FileState], Location]] = field(default_factory=list)
 
     def run(self, work: Callable[[], T]) -> T:
         """Does work that reads scans by `relation`, from the beginning until none is refused.
@@ -287,12 +289,13 @@ class FileReads:
                     raise
                 continue
             self._scans.append((checked, location))
-            self._states |= states
+            self._states.append((states, location))
             return result
 
     def verify(self) -> None:
         """Raises if a file changed while it was read."""
-        verify_unchanged(self._states)
+        for states, location in self._states:
+            verify_unchanged(states, location)
 
     def _mended(self, error: Exception, scan: FileScan, location: Location) -> bool:
         """Whether reading again may help; raises what to say instead of the error, if anything."""
