@@ -28,6 +28,7 @@ from lakeflow.pipelines.elements import (
 )
 from lakeflow.pipelines.graph import Graph, Read
 from lakeflow.pipelines.properties import TIME_ZONE, time_zone
+from lakeflow.tables.partitions import can_partition
 
 if TYPE_CHECKING:
     from lakeflow.engine.native import Natives
@@ -278,14 +279,7 @@ class Analysis:
         declared = query.dataset.schema
         if declared is not None:
             _check_declared(query, declared)
-        for column in (*query.dataset.partition_columns, *query.dataset.cluster_columns):
-            if query.schema.find(column) is None:
-                raise DefinitionError(
-                    f"{query.dataset.name.short} has no column {column} to be partitioned by.",
-                    condition="UNRESOLVED_COLUMN.WITH_SUGGESTION",
-                    location=location,
-                    hint=nearest(column, query.schema.names) or None,
-                )
+        _check_layout(query, location)
 
     def _check_lazy(self, query: ResolvedQuery) -> None:
         function = query.flow.query
@@ -421,6 +415,33 @@ def _told_apart(
             seen[leaf.id] = leaf
         found[key] = leaf
     return found
+
+
+def _check_layout(query: ResolvedQuery, location: Location) -> None:
+    dataset, schema = query.dataset, query.schema
+    for column in (*dataset.partition_columns, *dataset.cluster_columns):
+        found = schema.find(column)
+        if found is None:
+            raise DefinitionError(
+                f"{dataset.name.short} has no column {column} to be partitioned by.",
+                condition="UNRESOLVED_COLUMN.WITH_SUGGESTION",
+                location=location,
+                hint=nearest(column, schema.names) or None,
+            )
+        if column in dataset.partition_columns and not can_partition(found.type):
+            raise DefinitionError(
+                f"{dataset.name.short} cannot be partitioned by {column}, a {found.type}.",
+                condition="INVALID_PARTITION_COLUMN_DATA_TYPE",
+                location=location,
+                hint="Partition by a column whose values are short texts, numbers or dates.",
+            )
+    if set(dataset.partition_columns) >= set(schema.names):
+        raise DefinitionError(
+            f"{dataset.name.short} is partitioned by all of its columns.",
+            condition="ALL_PARTITION_COLUMNS_NOT_ALLOWED",
+            location=location,
+            hint="Leave out one of them.",
+        )
 
 
 def _check_declared(query: ResolvedQuery, declared: Schema) -> None:

@@ -23,6 +23,7 @@ from lakeflow.engine.resolve import ResolvedFlow, ResolvedQuery
 from lakeflow.engine.targets import Target
 from lakeflow.pipelines.elements import QUARANTINE_SUFFIX, Expectation
 from lakeflow.tables.log import DataFile
+from lakeflow.tables.partitions import partition_values
 from lakeflow.tables.statistics import file_statistics
 from lakeflow.tables.store import Store
 from lakeflow.tables.table import Snapshot
@@ -99,6 +100,10 @@ def prepare(
         )
         try:
             verify()
+            written = tuple(
+                replace(file, partition=partition_values(file.partition, fitted.schema, location))
+                for file in staged.main
+            )
         except Exception:
             checks.discard((*staged.main, *staged.quarantine))
             raise
@@ -107,7 +112,7 @@ def prepare(
     failpoint("stage.written")
     snapshot = main.snapshot()
     targets = [
-        _target("main", snapshot, staged.main, fitted.schema, attempt.replace, store),
+        _target("main", snapshot, written, fitted.schema, attempt.replace, store),
     ]
     if beside is not None and (staged.quarantine or attempt.replace):
         schema = quarantine_schema(fitted.schema)

@@ -28,6 +28,7 @@ from lakeflow.tables.log import (
     read_commit,
     write_commit,
 )
+from lakeflow.tables.partitions import instant_text
 from lakeflow.tables.store import Store
 
 if TYPE_CHECKING:
@@ -286,7 +287,7 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M:%S.%f")
+        return instant_text(value) if value.tzinfo else value.isoformat(" ", "microseconds")
     return str(value)
 
 

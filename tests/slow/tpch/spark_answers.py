@@ -1,11 +1,4 @@
-"""Makes `answers/`: what Apache Spark answers to the 22 queries. Needs Java 17 and pyspark 4.3.0.
-
-    python -m venv spark
-    spark/bin/pip install pyspark==4.3.0
-    spark/bin/python spark_answers.py DATA
-
-DATA is a folder of `csv/TABLE/TABLE.csv`, as README.md says.
-"""
+"""Makes `answers/`: what Apache Spark answers to the 22 queries; README.md says how to run it."""
 
 import re
 import shutil
