@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, Pipe
@@ -60,7 +59,7 @@ class FunctionProcess:
     _child: subprocess.Popen[bytes] | None = None
     _calls: Connection | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=20))
+    _ran_out: bool = False
     _relay: threading.Thread | None = None
     _cancelled: bool = False
 
@@ -103,7 +102,12 @@ class FunctionProcess:
 
     def _start(self) -> None:
         ours, theirs = Pipe()
-        environment = {**os.environ, "POLARS_MAX_THREADS": str(self.threads)}
+        environment = {
+            **os.environ,
+            "POLARS_MAX_THREADS": str(self.threads),
+            # Memory that was given back counts against the limit unless it is unmapped.
+            "_RJEM_MALLOC_CONF": "retain:false",
+        }
         self._child = subprocess.Popen(
             [
                 sys.executable,
@@ -120,7 +124,7 @@ class FunctionProcess:
         )
         theirs.close()
         self._calls = ours
-        self._last_lines.clear()
+        self._ran_out = False
         self._relay = threading.Thread(
             target=self._tell, args=(self._child.stdout,), name="functions", daemon=True
         )
@@ -130,7 +134,7 @@ class FunctionProcess:
         """Passes on what user code prints, where this process's own messages go."""
         for line in lines:
             text = line.decode(errors="replace")
-            self._last_lines.append(text)
+            self._ran_out = self._ran_out or "memory allocation of" in text
             sys.stderr.write(text)
 
     def _end(self) -> int | None:
@@ -149,7 +153,7 @@ class FunctionProcess:
         code = self._end()
         if self._cancelled:
             return Interrupted()
-        if "memory allocation of" in "".join(self._last_lines):
+        if self._ran_out:
             return out_of_memory(function, self.memory_limit, location)
         ended = f"exit code {code}"
         if code is not None and code < 0:

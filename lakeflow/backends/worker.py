@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import faulthandler
 import os
 import resource
@@ -21,6 +22,9 @@ from lakeflow.pipelines.elements import NativeQuery
 from lakeflow.pipelines.functions import function_error, invoke
 from lakeflow.pipelines.load import load_python
 from lakeflow.pipelines.registry import ListRegistry
+
+STACKS = 128 << 20
+"""Bytes of threads' stacks, which count against the limit and are hardly used."""
 
 
 class Functions:
@@ -62,7 +66,9 @@ class Functions:
             write(found, call.path)
         except (LakeflowError, MemoryError):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
+            if getattr(error, "errno", None) == errno.ENOMEM or "os error 12" in str(error):
+                raise MemoryError from error
             raise function_error(query, error) from error
 
 
@@ -114,7 +120,8 @@ def main() -> None:
     descriptor, limit = int(sys.argv[1]), int(sys.argv[2])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C does
     faulthandler.enable()
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    # Not the address space: Polars maps the files that it reads.
+    resource.setrlimit(resource.RLIMIT_DATA, (limit + STACKS, limit + STACKS))
     serve(Connection(descriptor), Functions(), limit)
 
 

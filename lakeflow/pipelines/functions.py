@@ -76,11 +76,11 @@ def invoke(query: NativeQuery, values: Mapping[str, Any]) -> Any:
             return query.function(**arguments)
         except (LakeflowError, MemoryError):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise function_error(query, error) from error
 
 
-def function_error(query: NativeQuery, error: Exception) -> DefinitionError:
+def function_error(query: NativeQuery, error: BaseException) -> DefinitionError:
     """What a function raised, with the line of the user's file that did."""
     frames = traceback.extract_tb(error.__traceback__)
     lines = [f.lineno for f in frames if f.filename == query.location.file and f.lineno]

@@ -84,7 +84,7 @@ def load_python(file: Path, registry: ListRegistry) -> None:
             exec(code, module.__dict__)
     except LakeflowError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(file)]
         line = frames[-1].lineno if frames and frames[-1].lineno else 1
         raise DefinitionError(
