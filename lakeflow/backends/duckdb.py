@@ -181,6 +181,17 @@ class DuckDBSession:
             staged.append(StagedFile(path, size, rows, columns or {}, partition or {}))
         return tuple(staged)
 
+    def counters(self, number: int) -> Counters:
+        """Counters that a query of this session can advance, all at zero.
+
+        They are sequences, which DuckDB advances once for each row for which `nextval` is
+        evaluated; it neither moves nor repeats such an expression, for it is volatile.
+        """
+        names = tuple(f"lakeflow_counter_{n}" for n in range(number))
+        for name in names:
+            self.rows(f"CREATE OR REPLACE TEMPORARY SEQUENCE {name}")
+        return Counters(self, names)
+
     def set_clock(self, instant: str) -> None:
         """Fixes what `current_timestamp()` tells, as ISO text."""
         self.connection.execute(
@@ -208,6 +219,28 @@ class DuckDBSession:
             raise Interrupted from error
         except duckdb.Error as error:
             raise translated(error, location) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """Counters of a session; see `DuckDBSession.counters`."""
+
+    session: DuckDBSession
+    names: tuple[str, ...]
+
+    def count(self, number: int) -> str:
+        """The SQL that advances a counter by one; its value is positive."""
+        return f"nextval('{self.names[number]}')"
+
+    def values(self) -> tuple[int, ...]:
+        """How often each was advanced."""
+        found = dict(
+            self.session.rows(
+                "SELECT sequence_name, coalesce(last_value, 0) FROM duckdb_sequences() "
+                "WHERE temporary"
+            )
+        )
+        return tuple(int(found[name]) for name in self.names)
 
 
 def translated(error: Exception, location: Location | None) -> LakeflowError:

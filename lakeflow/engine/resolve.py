@@ -99,6 +99,25 @@ class ResolvedQuery:
             if isinstance(found, ResolvedQuery)
         )
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether the same rows come again if it is run again, each computed on its own.
+
+        Tables are read at pinned versions; a source may change, a function may do anything, and
+        what looks at several rows at once may break ties another way.
+        """
+        return (
+            self.lowered is not None
+            and self.lowered.deterministic
+            and not self.lowered.stateful
+            and all(
+                found.repeatable
+                if isinstance(found, ResolvedQuery)
+                else isinstance(found, TableRead)
+                for found in self.inputs.values()
+            )
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class ResolvedFlow:

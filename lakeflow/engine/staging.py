@@ -15,7 +15,7 @@ from lakeflow.core.location import Location
 from lakeflow.core.schema import Schema
 from lakeflow.engine import checks
 from lakeflow.engine.bind import bound_sql
-from lakeflow.engine.checks import Check, quarantine_schema
+from lakeflow.engine.checks import Check, Destination, quarantine_schema
 from lakeflow.engine.fit import fit
 from lakeflow.engine.native import Natives
 from lakeflow.engine.records import Counts, Intent, Pin, Prepared, TargetFiles
@@ -92,10 +92,13 @@ def prepare(
             fitted.sql,
             fitted.schema,
             (*query.checks, *_not_null(fitted.schema, query.dataset.schema, location)),
+            Destination(
+                store.url(main.place),
+                None if beside is None else store.url(beside.place),
+                query.dataset.partition_columns,
+            ),
             dataset=dataset,
-            folder=store.url(main.place),
-            quarantine_folder=None if beside is None else store.url(beside.place),
-            partition_columns=query.dataset.partition_columns,
+            repeatable=query.repeatable,
             location=location,
         )
         try:
@@ -163,16 +166,14 @@ def _compute_views(
         counts.extend(inner)
         if not found.checks:
             continue
-        folder = str(scratch / uuid.uuid4().hex)
         staged = checks.stage(
             session,
             sql,
             found.schema,
             found.checks,
+            Destination(str(scratch / uuid.uuid4().hex)),
             dataset=found.dataset.name.short,
-            folder=folder,
-            quarantine_folder=None,
-            partition_columns=(),
+            repeatable=found.repeatable,
             location=found.flow.location,
         )
         relations[name] = ParquetFiles(tuple(f.path for f in staged.main), found.schema)

@@ -10,7 +10,6 @@ LINES_OF_A_FUNCTION = 60
 
 LONGER: dict[str, str] = {
     "lakeflow/dialect/select.py": "the clauses of one SELECT share its scopes",
-    "lakeflow/engine/checks.py:stage": "one row's fate, from written to refused, in one place",
     "lakeflow/engine/staging.py:prepare": "the steps of an attempt, in the order of the protocol",
 }
 """What may be longer, as `path` or `path:function`, and why."""
