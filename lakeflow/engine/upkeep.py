@@ -162,7 +162,7 @@ class Upkeep:
                 raise LeaseLost(f"A later epoch than {self.lease.epoch} has begun.")
 
         fence = {name: self.lease.epoch} if self.lease.needs_fence else {}
-        upkeep.compact(table, rule, rewrite, allowed, self.clock.now(), fence)
+        upkeep.compact(table, rule, rewrite, allowed, self.clock, fence)
 
     def _warning(self, table: Table, error: Exception) -> Event:
         return Event(

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from lakeflow.core.clock import Clock
 from lakeflow.core.errors import StateError
 from lakeflow.core.failpoints import failpoint
 from lakeflow.tables.log import (
@@ -184,7 +185,7 @@ def compact(
     rule: Compaction,
     rewrite: Rewrite,
     allowed: Callable[[Snapshot], None],
-    now: datetime,
+    clock: Clock,
     transactions: Mapping[str, int] | None = None,
 ) -> int | None:
     """Puts small files together without changing a row; streaming readers pass over the commit.
@@ -194,7 +195,7 @@ def compact(
         rule: Which files.
         rewrite: Writes the new files.
         allowed: Raises unless this process may commit on a snapshot.
-        now: The time that the commit carries.
+        clock: The time that the commit carries.
         transactions: What the commit carries, too.
 
     Returns:
@@ -232,7 +233,7 @@ def compact(
             )
         )
 
-    version, commit = table.commit(decide, now)
+    version, commit = table.commit(decide, clock.now())
     store.delete(intent)
     return None if commit is None else version
 
