@@ -15,7 +15,15 @@ from lakeflow.core.errors import ConflictError, LeaseLost
 from lakeflow.core.names import TableName
 from lakeflow.engine.batch import application, generation_of
 from lakeflow.engine.fullrefresh import SWAP
-from lakeflow.engine.records import RECORDS_FOLDER, FlowRecords, Generation, Intent, Pin, Prepared
+from lakeflow.engine.records import (
+    RECORDS_FOLDER,
+    FlowRecords,
+    Generation,
+    Intent,
+    Pin,
+    Prepared,
+    TargetFiles,
+)
 from lakeflow.engine.state import PipelineState, RefreshRequest, TargetEntry, pipelines
 from lakeflow.tables.feed import FeedPosition
 from lakeflow.tables.store import Store
@@ -35,12 +43,13 @@ class Standing:
     Args:
         decided: Of the last batch that its table has taken; None before the first.
         intents: Of later batches.
-        prepared: All records of batches that were prepared, the decided one among them.
+        undecided: Files of batches that their table has not taken, and of the decided batch those
+            of companions, which may not have followed yet.
     """
 
     decided: Prepared | None
     intents: tuple[Intent, ...]
-    prepared: tuple[Prepared, ...]
+    undecided: tuple[TargetFiles, ...]
 
 
 def first_needed(table: Table) -> int:
@@ -67,8 +76,7 @@ def promised(table: Table) -> frozenset[str]:
     files = {
         f"{target.place}/{file.path}"
         for standing in _standings(table.store)
-        for prepared in standing.prepared
-        for target in prepared.targets
+        for target in standing.undecided
         if target.place == table.place
         for file in target.files
     }
@@ -158,5 +166,8 @@ def _read(
                 raise LeaseLost
         newest = records.newest_batch()
         intents = [records.newest_intent(number) for number in range(batch + 1, newest + 1)]
-        prepared = [p for number in range(batch, newest + 1) for p in records.attempts(number)]
-        yield Standing(decided, tuple(i for i in intents if i is not None), tuple(prepared))
+        waiting = [p for number in range(batch + 1, newest + 1) for p in records.attempts(number)]
+        files = [target for prepared in waiting for target in prepared.targets]
+        if decided is not None:
+            files += decided.companions
+        yield Standing(decided, tuple(i for i in intents if i is not None), tuple(files))

@@ -182,19 +182,10 @@ class Table:
 
         Returns:
             The version at which it was decided, and the commit, None if there was none to make.
-
-        Raises:
-            StateError: The log has lost its newest commit.
         """
-        tried = -1
         with self._lock:
             while True:
                 snapshot = self.snapshot()
-                if snapshot.version == tried:
-                    raise StateError(
-                        f"The log of {self.store.url(self.place)} has lost version {tried}.",
-                        hint="Restore the table from a copy.",
-                    )
                 failpoint("commit.snapshot")
                 decision = decide(snapshot)
                 if decision.commit is None:
@@ -202,7 +193,6 @@ class Table:
                 version = snapshot.version + 1
                 if write_commit(self.store, self.place, version, decision.commit, now):
                     return version, decision.commit
-                tried = snapshot.version
                 failpoint("commit.conflict")
                 self.store.make_folder_durable(f"{self.place}/{LOG_FOLDER}")
 

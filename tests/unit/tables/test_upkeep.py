@@ -1,0 +1,178 @@
+"""Writers that slept while others kept the table up, and what a log still tells."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from deltalake import DeltaTable
+
+from lakeflow.core.errors import StateError
+from lakeflow.core.schema import Schema
+from lakeflow.tables import upkeep
+from lakeflow.tables.log import Commit, DataFile, TableMetadata, log_files, write_commit
+from lakeflow.tables.store import LocalStore
+from lakeflow.tables.table import Decision, Table
+
+NOW = datetime.now(UTC)
+LATER = NOW + timedelta(days=365)
+
+
+class Writer:
+    """A process with a handle of its own."""
+
+    def __init__(self, store):
+        self.store = store
+        self.table = Table(store, "t")
+
+    def append(self, number, meanwhile=lambda: None):
+        name = f"{number}.parquet"
+        path = self.store.root / "t" / name
+        pq.write_table(pa.table({"x": [number]}), path)
+        file = DataFile(name, path.stat().st_size, 0, 1, '{"numRecords":1}')
+        asked = []
+
+        def decide(snapshot):
+            if not asked:
+                asked.append(True)
+                meanwhile()
+            return Decision(Commit("WRITE", adds=(file,), transactions={"w": number}))
+
+        return self.table.commit(decide, NOW)[0]
+
+    def sum_up(self):
+        upkeep.checkpoint(self.table)
+        upkeep.clean_log(self.table, 10**9, LATER)
+
+
+@pytest.fixture
+def writer(tmp_path):
+    store = LocalStore(tmp_path)
+    metadata = TableMetadata("id", Schema.from_ddl("x BIGINT"), (), {}, 0)
+    Table(store, "t").create(Commit("CREATE TABLE", metadata=metadata), NOW)
+    return Writer(store)
+
+
+def rows(writer):
+    handle = DeltaTable(str(writer.store.root / "t"))
+    return sorted(handle.to_pyarrow_table()["x"].to_pylist())
+
+
+def test_a_writer_that_slept_before_its_commit_does_not_write_below_the_checkpoint(writer):
+    other = Writer(writer.store)
+
+    def meanwhile():
+        for number in range(1, 6):
+            other.append(number)
+        other.sum_up()
+
+    assert writer.append(9, meanwhile) == 6
+    assert rows(writer) == [1, 2, 3, 4, 5, 9]
+
+
+def test_a_process_that_slept_finds_the_newest_version_of_a_cleaned_log(writer):
+    writer.append(1)
+    other = Writer(writer.store)
+    for number in range(2, 6):
+        other.append(number)
+    other.sum_up()
+    assert writer.table.snapshot().version == 5
+    assert writer.append(6) == 6
+    assert rows(writer) == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_table_is_not_created_below_its_checkpoint(writer):
+    for number in range(1, 4):
+        writer.append(number)
+    writer.sum_up()
+    metadata = TableMetadata("another", Schema.from_ddl("y STRING"), (), {}, 0)
+    assert not write_commit(writer.store, "t", 0, Commit("CREATE", metadata=metadata), NOW)
+    assert DeltaTable(str(writer.store.root / "t")).metadata().id == "id"
+    assert rows(writer) == [1, 2, 3]
+
+
+def test_a_log_that_has_lost_a_commit_is_refused(writer):
+    writer.append(1)
+    writer.append(2)
+    log = writer.store.root / "t/_delta_log"
+    asked = []
+
+    def lose():
+        if not asked:
+            (log / f"{2:020d}.json").unlink()
+        asked.append(True)
+
+    with pytest.raises(StateError, match="found gap"):
+        writer.append(3, lose)
+
+
+def test_versions_that_are_gone_are_said_to_be_gone(writer):
+    for number in range(1, 4):
+        writer.append(number)
+    writer.sum_up()
+    with pytest.raises(StateError, match=r"Version 1 of the table in .* is no longer in its log"):
+        Table(writer.store, "t").at(1)
+    with pytest.raises(StateError, match="Version 2 of the table"):
+        writer.table.commits(2, 3)
+
+
+def test_nothing_is_cleaned_on_a_checkpoint_that_cannot_be_read(writer):
+    for number in range(1, 4):
+        writer.append(number)
+    upkeep.checkpoint(writer.table)
+    path = writer.store.root / f"t/_delta_log/{3:020d}.checkpoint.parquet"
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(StateError, match="checkpoint 3"):
+        upkeep.clean_log(writer.table, 10**9, LATER)
+    assert log_files(writer.store, "t").commits == (0, 1, 2, 3)
+
+
+def test_transactions_and_statistics_survive_a_checkpoint(writer):
+    for number in range(1, 4):
+        writer.append(number)
+    before = Table(writer.store, "t").snapshot()
+    writer.sum_up()
+    after = Table(writer.store, "t").snapshot()
+    assert after.transaction("w") == 3
+    assert after.files == before.files
+    assert [file.rows for file in after.files] == [1, 1, 1]
+
+
+def test_a_hint_that_another_writer_left_goes_before_what_it_names(writer):
+    for number in range(1, 4):
+        writer.append(number)
+    DeltaTable(str(writer.store.root / "t")).create_checkpoint()
+    hint = writer.store.root / "t/_delta_log/_last_checkpoint"
+    assert json.loads(hint.read_text())["version"] == 3
+    for number in range(4, 7):
+        writer.append(number)
+    writer.sum_up()
+    assert log_files(writer.store, "t").commits == (6,)
+    assert rows(writer) == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_ten_thousand_commits_open_quickly(writer):
+    """The second opening counts: the first loads the library."""
+    import time
+
+    for number in range(1, 10_001):
+        writer.append(number)
+        if number % 100 == 0:
+            upkeep.checkpoint(writer.table)
+    began = time.process_time()
+    snapshot = Table(writer.store, "t").snapshot()
+    assert snapshot.version == 10_000
+    assert len(snapshot.files) == 10_000
+    before = time.process_time() - began
+    writer.sum_up()
+    began = time.process_time()
+    assert Table(writer.store, "t").snapshot().transaction("w") == 10_000
+    after = time.process_time() - began
+    print(f"CPU seconds to open: {before:.3f} before clean-up, {after:.3f} after")
+    assert before < 1.0
+    assert after < 0.5
