@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -271,17 +271,59 @@ def parquet_relation(paths: Sequence[str], schema: Schema) -> str:
     """
     if not paths:
         return empty_relation(schema)
+    names = ", ".join(identifier(field.name) for field in schema)
+    return f"SELECT {names} FROM {_read_parquet(paths, schema)}"
+
+
+def partitioned_relation(
+    partitions: Mapping[str, Mapping[str, str | None]], columns: Sequence[str], schema: Schema
+) -> str:
+    """The SELECT of Parquet files whose partition columns stand beside them.
+
+    Args:
+        partitions: Absolute path -> value of each partition column as text.
+        columns: The partition columns.
+        schema: Columns of the result.
+    """
+    kept = {field.name: field for field in schema if field.name in set(columns)}
+    rows = ", ".join(
+        "(" + ", ".join([literal(path), *(_optional(values.get(c)) for c in kept)]) + ")"
+        for path, values in partitions.items()
+    )
+    aliases = ", ".join(["path", *(f"value_{number}" for number in range(len(kept)))])
+    numbers = {name: number for number, name in enumerate(kept)}
+    names = ", ".join(
+        f"CAST(value_{numbers[f.name]} AS {duckdb_type(f.type)}) AS {identifier(f.name)}"
+        if f.name in kept
+        else f"rows.{identifier(f.name)}"
+        for f in schema
+    )
+    stored = Schema(tuple(field for field in schema.fields if field.name not in kept))
+    files = _read_parquet([*partitions], stored, "filename = 'lakeflow_path'")
+    return (
+        f"SELECT {names} FROM {files} AS rows "
+        f"JOIN (VALUES {rows}) AS files({aliases}) ON rows.lakeflow_path = files.path"
+    )
+
+
+def _optional(text: str | None) -> str:
+    return "NULL" if text is None else literal(text)
+
+
+def _read_parquet(paths: Iterable[str], schema: Schema, *options: str) -> str:
     columns = ", ".join(
         f"{literal(field.name)}: {{name: {literal(field.name)}, "
         f"type: {literal(duckdb_type(field.type))}, default_value: NULL}}"
         for field in schema
     )
-    names = ", ".join(identifier(field.name) for field in schema)
     files = ", ".join(map(literal, paths))
-    return (
-        f"SELECT {names} FROM read_parquet([{files}], schema = MAP {{{columns}}}, "
-        "hive_partitioning = false)"
-    )
+    arguments = [
+        f"[{files}]",
+        *([f"schema = MAP {{{columns}}}"] if columns else []),
+        "hive_partitioning = false",
+        *options,
+    ]
+    return f"read_parquet({', '.join(arguments)})"
 
 
 def relation_sql(found: Relation) -> str:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lakeflow.backends.duckdb import DuckDBSession
+from lakeflow.backends.duckdb import DuckDBSession, partitioned_relation
 from lakeflow.backends.parquet import ParquetFiles, Relation
 from lakeflow.connect.source import ArrowScan, FileScan, Limit, Source
 from lakeflow.core.errors import StateError
 from lakeflow.core.schema import Schema
-from lakeflow.engine.batch import generation_of
+from lakeflow.engine.batch import OWNER, generation_of
 from lakeflow.engine.resolve import SourceRead, TableRead
 from lakeflow.tables.feed import FeedPosition, NotAppendOnly, appended
+from lakeflow.tables.log import DataFile
 from lakeflow.tables.table import Snapshot, Table
 
 if TYPE_CHECKING:
@@ -169,17 +170,17 @@ class TableStream:
             return start
         return FeedPosition(limit.table_id, limit.generation, first, limit.version).to_json()
 
-    def relation(self, start: Any, end: Any, session: DuckDBSession) -> ParquetFiles:  # noqa: ARG002
+    def relation(self, start: Any, end: Any, session: DuckDBSession) -> Relation:  # noqa: ARG002
         """The files in the range."""
         last = FeedPosition.from_json(end)
         begun = None if start is None else FeedPosition.from_json(start)
         self._same_table(begun, last)
-        paths = []
+        files = []
         for version, number, file, _ in self._files(begun, last.first, last.version):
             if version == last.version and last.files is not None and number > last.files:
                 break
-            paths.append(f"{self.table.store.url(self.table.place)}/{file.path}")
-        return ParquetFiles(tuple(paths), self.read.schema)
+            files.append(file)
+        return files_relation(self.table, files, self.read.schema)
 
     def commit(self, end: Any) -> None:
         """A table needs no acknowledgement."""
@@ -222,11 +223,24 @@ def registered(session: DuckDBSession, key: str, scan: ArrowScan) -> str:
     return f'SELECT * FROM "{name}"'
 
 
-def whole_table(table: Table, schema: Schema, version: int) -> ParquetFiles:
+def whole_table(table: Table, schema: Schema, version: int) -> Relation:
     """A table at a version."""
-    snapshot = table.at(version)
+    return files_relation(table, table.at(version).files, schema)
+
+
+def files_relation(table: Table, files: Sequence[DataFile], schema: Schema) -> Relation:
+    """The rows of files of a table.
+
+    Our own files hold their partition columns; those of other writers need not, and have them
+    from the log.
+    """
     folder = table.store.url(table.place)
-    return ParquetFiles(tuple(f"{folder}/{file.path}" for file in snapshot.files), schema)
+    found = table.snapshot().metadata
+    if not files or not found.partition_columns or OWNER in found.configuration:
+        return ParquetFiles(tuple(f"{folder}/{file.path}" for file in files), schema)
+    return partitioned_relation(
+        {f"{folder}/{file.path}": file.partition for file in files}, found.partition_columns, schema
+    )
 
 
 def absolute_options(options: Mapping[str, str], folder: Path) -> dict[str, str]:

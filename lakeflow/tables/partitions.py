@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
 
 from lakeflow.core.errors import DataError
 from lakeflow.core.location import Location
@@ -60,9 +62,32 @@ def partition_values(
     return values
 
 
-def instant_text(value: datetime) -> str:
+def partition_text(value: Any) -> str:
+    """A value that was read from a log, as the log spells it."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case datetime() if value.tzinfo is None:
+            return value.isoformat(" ", "microseconds")
+        case datetime():
+            return _instant_text(value)
+        case Decimal():
+            return format(value, "f")
+        case float():
+            return _float_text(str(value))
+        case _:
+            return str(value)
+
+
+def _instant_text(value: datetime) -> str:
     """A TIMESTAMP, which readers in every zone take for the same instant."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat("T", "microseconds") + "Z"
+
+
+def _float_text(text: str) -> str:
+    if math.isfinite(float(text)):
+        return text
+    return "NaN" if math.isnan(float(text)) else text.replace("inf", "Infinity")
 
 
 def _spelled(kind: DataType, text: str) -> str:
@@ -71,9 +96,9 @@ def _spelled(kind: DataType, text: str) -> str:
     if kind == DATE:
         return date.fromisoformat(text).isoformat()
     if kind == TIMESTAMP:
-        return instant_text(datetime.fromisoformat(text))
+        return _instant_text(datetime.fromisoformat(text))
     if kind == NTZ:
         return datetime.fromisoformat(text).isoformat(" ", "microseconds")
-    if kind in (FLOAT, DOUBLE) and not math.isfinite(float(text)):
-        return "NaN" if math.isnan(float(text)) else text.replace("inf", "Infinity")
+    if kind in (FLOAT, DOUBLE):
+        return _float_text(text)
     return text

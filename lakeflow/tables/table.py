@@ -28,7 +28,7 @@ from lakeflow.tables.log import (
     read_commit,
     write_commit,
 )
-from lakeflow.tables.partitions import instant_text
+from lakeflow.tables.partitions import partition_text
 from lakeflow.tables.store import Store
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Snapshot:
             rows = pa.table(self._loaded().get_add_actions(flatten=False)).to_pylist()
         files = [
             DataFile(
-                path=unquote(row["path"]),
+                path=_inside(unquote(row["path"]), self.place),
                 size=row["size_bytes"],
                 modified=_milliseconds(row["modification_time"]),
                 rows=row.get("num_records"),
@@ -250,12 +250,11 @@ class Table:
             raise StateError(
                 f"The table in {self.store.url(self.place)} cannot be read: {error}"
             ) from error
-        protocol = handle.protocol()
-        unknown = set(protocol.reader_features or ()) - READABLE_FEATURES
-        if unknown or protocol.min_reader_version > 3 or protocol.min_reader_version == 2:
-            needs = ", ".join(sorted(unknown)) or f"reader version {protocol.min_reader_version}"
+        needs = _unreadable(handle)
+        if needs:
             raise UnsupportedError(
-                f"The table in {self.store.url(self.place)} needs {needs}, which is not supported."
+                f"The table in {self.store.url(self.place)} needs {needs}, which is not supported.",
+                hint="Let the writer of the table drop the feature, or copy its rows.",
             )
         return handle
 
@@ -265,20 +264,35 @@ def lost_update(message: str) -> ConflictError:
     return ConflictError(message, hint="Run the update again; it goes on from the newest version.")
 
 
+def _unreadable(handle: DeltaTable) -> str:
+    """What a table needs of its readers beyond what is read right; nothing if that is all."""
+    protocol = handle.protocol()
+    unknown = set(protocol.reader_features or ()) - READABLE_FEATURES
+    if protocol.min_reader_version == 2:
+        unknown.add("columnMapping")
+    if protocol.min_reader_version > 3:
+        unknown.add(f"reader version {protocol.min_reader_version}")
+    return ", ".join(sorted(unknown))
+
+
+def _inside(path: str, place: str) -> str:
+    """A path as it is, if it stays in the table's folder."""
+    if path.startswith("/") or "://" in path or ".." in path.split("/"):
+        raise UnsupportedError(
+            f"The table in {place} has the file {path}, which lies outside its folder.",
+            hint="Copy the table whole; clones that share the files of another are not read.",
+        )
+    return path
+
+
 def _milliseconds(value: Any) -> int:
     return int(value.timestamp() * 1000) if isinstance(value, datetime) else int(value)
 
 
 def _partition(value: Mapping[str, Any] | None) -> dict[str, str | None]:
-    return {} if not value else {k: None if v is None else _text(v) for k, v in value.items()}
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, datetime):
-        return instant_text(value) if value.tzinfo else value.isoformat(" ", "microseconds")
-    return str(value)
+    return (
+        {} if not value else {k: None if v is None else partition_text(v) for k, v in value.items()}
+    )
 
 
 def properties(configuration: Mapping[str, str], key: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import tempfile
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -11,8 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from hypothesis import given, settings
-from hypothesis import strategies as st
+import pytest
 
 from lakeflow.core.clock import FixedClock
 from lakeflow.core.schema import Schema
@@ -259,24 +259,31 @@ ACTIONS = (
 ).split()
 
 
-@settings(max_examples=40, deadline=None)
-@given(
-    st.lists(
-        st.tuples(st.sampled_from(ACTIONS), st.integers(0, 6), st.none() | st.integers(0, 12)),
-        min_size=5,
-        max_size=40,
-    )
-)
-def test_what_is_needed_stays(steps):
+def live(seed: int) -> None:
+    print(f"seed {seed}")
+    chance = random.Random(seed)
     with tempfile.TemporaryDirectory() as folder:
         world = World(Path(folder))
-        for action, number, kill in steps:
+        for _ in range(40):
+            action = chance.choice(ACTIONS)
             world.clock.sleep(3600)
             # A reader's own crash is its pipeline's business: its position is what it committed.
-            world.store.left = None if action in ("follow", "slow_append") else kill
+            mortal = action not in ("follow", "slow_append") and chance.random() < 0.3
+            world.store.left = chance.randrange(12) if mortal else None
             with contextlib.suppress(Killed):
-                getattr(world, action)(number)
+                getattr(world, action)(chance.randrange(7))
             world.revive()
             world.check()
         world.follow(NOBODY)
         assert world.read == world.versions[max(world.versions)]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_is_needed_stays(seed):
+    live(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1000, 1300))
+def test_what_is_needed_stays_in_many_lives(seed):
+    live(seed)
