@@ -74,7 +74,8 @@ def _bounds(kind: DataType, found: ColumnStatistics) -> tuple[str, str | None] |
                 map(math.isfinite, map(float, (low, high)))
             ):
                 return None
-            return json.dumps(float(low)), json.dumps(float(high))
+            # Both zeros are equal, and some readers order them: the bounds take in both.
+            return json.dumps(float(low) or -0.0), json.dumps(float(high) or 0.0)
         case Primitive("string"):
             return json.dumps(low[:LONGEST_STRING]), _raised(high)
         case Primitive("date"):
@@ -88,8 +89,11 @@ def _bounds(kind: DataType, found: ColumnStatistics) -> tuple[str, str | None] |
 
 
 def _raised(high: str) -> str | None:
+    """A text of bounded length that is not below; None if no higher character is left."""
     if len(high) <= LONGEST_STRING:
         return json.dumps(high)
+    if high[LONGEST_STRING] == _HIGHEST:
+        return None
     return json.dumps(high[:LONGEST_STRING] + _HIGHEST, ensure_ascii=True)
 
 
