@@ -38,17 +38,21 @@ SCHEMA = Schema.from_ddl(
     id STRING,
     sequence STRUCT<data_plane_id: STRUCT<instance: STRING, seq_no: BIGINT>,
         control_plane_seq_no: BIGINT>,
-    origin STRUCT<cloud: STRING, region: STRING, org_id: BIGINT, pipeline_id: STRING,
-        pipeline_type: STRING, pipeline_name: STRING, cluster_id: STRING, update_id: STRING,
-        maintenance_id: STRING, table_id: STRING, dataset_name: STRING, flow_id: STRING,
-        flow_name: STRING, batch_id: BIGINT, request_id: STRING, host: STRING,
-        materialization_name: STRING, source_code_location: STRUCT<file: STRING, line: INT>>,
+    origin STRUCT<cloud: STRING, region: STRING, org_id: BIGINT, user: STRING,
+        pipeline_id: STRING, pipeline_type: STRING, pipeline_name: STRING, cluster_id: STRING,
+        update_id: STRING, maintenance_id: STRING, table_id: STRING, dataset_name: STRING,
+        flow_id: STRING, flow_name: STRING, batch_id: BIGINT, request_id: STRING,
+        uc_resource_id: STRING, host: STRING, materialization_name: STRING,
+        ingestion_source_type: STRING, ingestion_source_catalog_name: STRING,
+        ingestion_source_schema_name: STRING, ingestion_source_table_name: STRING,
+        source_code_location: STRUCT<file: STRING, line: INT>>,
     timestamp TIMESTAMP,
     message STRING,
     level STRING,
     maturity_level STRING,
     error STRUCT<exceptions: ARRAY<STRUCT<class_name: STRING, message: STRING,
-        condition: STRING>>, fatal: BOOLEAN>,
+        stack: ARRAY<STRUCT<declaring_class: STRING, method_name: STRING, file_name: STRING,
+        line_number: INT>>, condition: STRING>>, fatal: BOOLEAN>,
     details STRING,
     event_type STRING
     """
@@ -102,12 +106,12 @@ def batch_event(prepared: Prepared, now: datetime) -> Event:
 
 
 def write_batch_event(run: Run, prepared: Prepared) -> None:
-    """Makes a batch's event durable, in the update that prepared it, and tells listeners."""
+    """Tells listeners of a batch, and makes its event durable in the update that prepared it."""
     event = batch_event(prepared, run.clock.now())
+    run.emit(event)
     key = f"batch.{prepared.flow_id}.{prepared.generation}.{prepared.batch:012d}"
     run.state.write_event(prepared.epoch, key, [event])
     failpoint("event.written")
-    run.emit(event)
 
 
 class EventLog:

@@ -76,8 +76,10 @@ def run_stream(
                 decided = _prepare(batch, session, start)
                 if not start.staged:
                     decided = _commit(batch, decided, session, start)
-                    acknowledge(run, inputs)
-                    write_batch_event(run, decided)
+                    try:
+                        acknowledge(run, inputs)
+                    finally:  # The batch is there, whatever the source says.
+                        write_batch_event(run, decided)
                     records.delete_before(decided.batch)
                 outcome = outcome.plus(decided.main.rows, decided.counts)
                 start = replace(start, batch=decided.batch, ends=decided.ends)

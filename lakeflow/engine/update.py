@@ -17,6 +17,7 @@ from lakeflow.core.names import TableName
 from lakeflow.core.schema import Schema
 from lakeflow.engine.batch import generation_of
 from lakeflow.engine.fullrefresh import swap
+from lakeflow.engine.lineage import definition_events
 from lakeflow.engine.records import Counts, Generation
 from lakeflow.engine.refresh import run_refresh
 from lakeflow.engine.resolve import ResolvedFlow
@@ -106,6 +107,8 @@ class Update:
         self._by_name = {flow.name: flow for flow in self.flows}
         for flow in self.flows:
             self.flow_event(flow.name, "QUEUED", f"Flow {flow.name} is QUEUED.")
+        for event in definition_events(self.flows, self.run.clock):
+            self.emit(event)
         waiting = self._units()
         done: dict[TableName, bool] = {}
         running: dict[Future[bool], TableName] = {}
