@@ -198,6 +198,18 @@ class DuckDBSession:
             f"SET VARIABLE lakeflow_now = CAST({literal(instant)} AS TIMESTAMPTZ)"
         )
 
+    def confine(self, paths: Sequence[str]) -> None:
+        """Lets the instance read some files, and nothing else, for the rest of its life.
+
+        Args:
+            paths: Absolute; no other file can be read, and none written but those that hold what
+                does not fit into memory.
+        """
+        files = ", ".join(map(literal, paths))
+        self.connection.execute(f"SET allowed_paths = [{files}]")
+        self.connection.execute("SET enable_external_access = false")
+        self.connection.execute("SET lock_configuration = true")
+
     def relation(self, sql: str) -> duckdb.DuckDBPyRelation:
         """A query as a relation of this session's connection."""
         return self.connection.sql(sql)

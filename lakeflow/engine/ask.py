@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakeflow.backends.duckdb import DuckDBBackend, relation_sql, translated
-from lakeflow.core.errors import UnsupportedError
+from lakeflow.core.errors import DefinitionError, LakeflowError, UnsupportedError
 from lakeflow.core.location import Location
 from lakeflow.core.names import TableName
+from lakeflow.core.schema import Schema
 from lakeflow.core.settings import Settings
 from lakeflow.dialect.query import lower, parse_query
 from lakeflow.dialect.setup import SETUP
 from lakeflow.dialect.types import identifier
 from lakeflow.engine.inputs import whole_table
-from lakeflow.tables.table import Table
+from lakeflow.tables.table import Snapshot, Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,6 +33,7 @@ def first_rows(
     with tempfile.TemporaryDirectory(prefix="lakeflow-") as folder:
         backend = _backend(settings, Path(folder))
         with closing(backend), closing(backend.session()) as session:
+            session.confine(data_paths(table, snapshot))
             rows = session.rows(f"SELECT * FROM ({relation}) LIMIT {int(limit)}")
             [(count,)] = session.rows(f"SELECT count(*) FROM ({relation})")
     return tuple(rows), int(count)
@@ -50,9 +52,14 @@ def answer(
     import duckdb
 
     location = Location("<query>", 1)
+    if not sql.strip():
+        raise DefinitionError(
+            "The query is empty.", condition="PARSE_EMPTY_STATEMENT", location=location
+        )
     query = parse_query(sql, location)
     relations: dict[str, str] = {}
-    schemas = {}
+    schemas: dict[str, Schema] = {}
+    paths: list[str] = []
     for reference in query.references:
         if reference.function is not None or reference.streaming:
             raise UnsupportedError(
@@ -61,8 +68,13 @@ def answer(
                 + " for pipelines.",
                 location=reference.location,
             )
-        table = existing(TableName.parse(".".join(f"`{part}`" for part in reference.name)))
+        try:
+            table = existing(TableName.parse(".".join(f"`{part}`" for part in reference.name)))
+        except LakeflowError as error:
+            error.location = reference.location
+            raise
         snapshot = table.snapshot()
+        paths += data_paths(table, snapshot)
         schemas[reference.key] = snapshot.schema
         relations[reference.key] = relation_sql(
             whole_table(table, snapshot.schema, snapshot.version)
@@ -74,10 +86,16 @@ def answer(
     session = backend.session()
     session.connection.execute("SET preserve_insertion_order = true")
     session.set_clock(_now())
+    session.confine(paths)
     try:
         return session.connection.sql(text).to_arrow_reader()
     except duckdb.Error as error:
         raise translated(error, location) from error
+
+
+def data_paths(table: Table, snapshot: Snapshot) -> list[str]:
+    """The files that a query over a table may open."""
+    return [f"{table.store.url(table.place)}/{file.path}" for file in snapshot.files]
 
 
 def _now() -> str:

@@ -177,6 +177,27 @@ class EventLog:
         rows.sort(key=lambda row: row["sequence"]["data_plane_id"]["seq_no"])
         return [_event(row) for row in rows]
 
+    def expectations(self, dataset: str) -> dict[str, tuple[int, int]]:
+        """Passed and failed rows by expectation, in the last update that wrote a dataset."""
+        if not self.table.exists():
+            return {}
+        import pyarrow.compute as pc
+
+        wanted = (pc.field("level") == "METRICS") & (pc.field("origin", "dataset_name") == dataset)
+        rows = self._rows(self.table.snapshot().files, wanted).to_pylist()
+        newest = max((row["sequence"]["control_plane_seq_no"] for row in rows), default=0)
+        counts: dict[str, tuple[int, int]] = {}
+        for row in rows:
+            if row["sequence"]["control_plane_seq_no"] == newest:
+                quality = json.loads(row["details"])[row["event_type"]]["data_quality"]
+                for found in quality["expectations"]:
+                    passed, failed = counts.get(found["name"], (0, 0))
+                    counts[found["name"]] = (
+                        passed + found["passed_records"],
+                        failed + found["failed_records"],
+                    )
+        return counts
+
     def rewrite(self, files: tuple[DataFile, ...], folder: str) -> list[DataFile]:
         """Puts files of the table together in one, below a folder of it."""
         (Path(self._store.url(self.table.place)) / folder).mkdir(exist_ok=True)

@@ -97,10 +97,10 @@ class Upkeep:
                     if table is self.log.table:
                         self._compact(table, Compaction(fewest=2), self.log.rewrite)
                     self._sum_up(table)
-            except LeaseLost:
-                raise
             except (LakeflowError, OSError) as error:
                 events.append(self._warning(table, error))
+                if isinstance(error, LeaseLost):
+                    break
         return events
 
     def everything(self, backend: DuckDBBackend, rule: Compaction) -> list[Event]:

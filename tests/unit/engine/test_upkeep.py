@@ -181,6 +181,15 @@ def test_upkeep_that_fails_does_not_fail_the_update(world):
     assert world.rows("bronze") == [1, 2, 3, 4]
 
 
+def test_counts_of_expectations_outlive_the_commits_that_said_them(world):
+    text = BRONZE.replace("bronze TBL", "bronze (CONSTRAINT small EXPECT (id < 4)) TBL")
+    world.drop(5)
+    world.run("writer", text)
+    assert world.versions("bronze").commits == (5,), "four batches are gone from the log"
+    (small,) = world.session.show("bronze").expectations
+    assert (small.passed, small.failed) == (3, 2)
+
+
 def test_nobody_needs_a_table_without_readers(world):
     world.drop()
     world.run("writer", BRONZE)

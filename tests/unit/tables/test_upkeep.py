@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
+from lakeflow.core.clock import FixedClock
 from lakeflow.core.errors import StateError
 from lakeflow.core.schema import Schema
 from lakeflow.tables import upkeep
@@ -152,6 +154,67 @@ def test_a_hint_that_another_writer_left_goes_before_what_it_names(writer):
     writer.sum_up()
     assert log_files(writer.store, "t").commits == (6,)
     assert rows(writer) == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_compaction_gives_way_to_whoever_took_its_files(writer):
+    for number in range(1, 5):
+        writer.append(number)
+    other = Table(writer.store, "t")
+
+    def rewrite(files, folder):
+        found = other.snapshot().files
+        other.commit(lambda _: Decision(Commit("DELETE", removes=(found[0],))), NOW)
+        name = f"{folder}.parquet"
+        pq.write_table(pa.table({"x": [1, 2, 3, 4]}), writer.store.root / "t" / name)
+        size = writer.store.size(f"t/{name}")
+        return [DataFile(name, size, 0, 4, '{"numRecords":4}')]
+
+    rule = upkeep.Compaction(fewest=2)
+    done = upkeep.compact(writer.table, rule, rewrite, lambda _: None, FixedClock(NOW))
+    assert done is None
+    assert rows(writer) == [2, 3, 4]
+
+
+def test_a_compaction_that_would_lose_rows_is_not_committed(writer):
+    for number in range(1, 5):
+        writer.append(number)
+
+    def rewrite(files, folder):
+        return [replace(files[0], path=files[0].path)]
+
+    rule = upkeep.Compaction(fewest=2)
+    with pytest.raises(StateError, match="would have changed rows"):
+        upkeep.compact(writer.table, rule, rewrite, lambda _: None, FixedClock(NOW))
+    assert rows(writer) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("deletions", range(1, 6))
+def test_a_clean_up_that_was_cut_off_leaves_no_gap(writer, monkeypatch, deletions):
+    """And a writer that slept meanwhile finds that its number is no longer free."""
+    sleeper = Writer(writer.store)
+
+    def meanwhile():
+        for number in range(1, 7):
+            writer.append(number)
+        upkeep.checkpoint(writer.table)
+        left = [deletions]
+        delete = LocalStore.delete
+
+        def dying(store, path):
+            if left[0] == 0:
+                raise KeyboardInterrupt
+            left[0] -= 1
+            delete(store, path)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(LocalStore, "delete", dying)
+            with pytest.raises(KeyboardInterrupt):
+                upkeep.clean_log(writer.table, 10**9, LATER)
+        commits = log_files(writer.store, "t").commits
+        assert commits == tuple(range(commits[0], 7))
+
+    assert sleeper.append(9, meanwhile) == 7
+    assert rows(writer) == [1, 2, 3, 4, 5, 6, 9]
 
 
 @pytest.mark.slow

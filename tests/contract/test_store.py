@@ -1,0 +1,172 @@
+"""What every store promises: a file is there whole or not at all, and a name is taken once."""
+
+from __future__ import annotations
+
+import errno
+import json
+import multiprocessing
+import os
+from pathlib import Path
+
+import pytest
+
+from lakeflow.core.errors import StateError
+from lakeflow.tables.store import RECORD, LocalStore, Store, StoredFile
+
+
+class CreatingStore(LocalStore):
+    """A file system without hard links."""
+
+    def _probe(self) -> bool:
+        return False
+
+
+STORES = {"hard link": LocalStore, "exclusive create": CreatingStore}
+
+
+@pytest.fixture(params=STORES)
+def store(request, tmp_path) -> Store:
+    return STORES[request.param](tmp_path / "store")
+
+
+def test_a_name_is_taken_once(store):
+    assert store.put_if_absent("a/b/one.json", b"first")
+    assert not store.put_if_absent("a/b/one.json", b"second")
+    assert store.read("a/b/one.json") == b"first"
+    assert store.size("a/b/one.json") == 5
+    assert store.exists("a/b/one.json")
+    assert store.exists("a/b")
+    assert not store.exists("a/b/two.json")
+
+
+def test_what_is_not_there(store):
+    with pytest.raises(FileNotFoundError):
+        store.read("none")
+    assert store.list_from("none") == []
+    assert list(store.walk("none")) == []
+    store.delete("none")
+    store.delete_folder("none")
+    store.make_folder_durable("none")
+
+
+def test_names_are_listed_in_order_from_a_start(store):
+    for name in ("b", "a", "c", "10", "9", "ü", "B"):
+        store.put_if_absent(f"folder/{name}", b"")
+    assert store.list_from("folder") == sorted(["b", "a", "c", "10", "9", "ü", "B"])
+    assert store.list_from("folder", "b") == ["b", "c", "ü"]
+
+
+@pytest.mark.parametrize(
+    "name", ["with space", "%2F", "p=a%2Fb", "ü\U0001f600", "'quoted\"", "#?&", "new\nline", "*[x]"]
+)
+def test_any_name(store, name):
+    assert store.put_if_absent(f"folder/{name}/{name}", b"data")
+    assert store.list_from(f"folder/{name}") == [name]
+    assert store.read(f"folder/{name}/{name}") == b"data"
+    assert [file.path for file in store.walk("folder")] == [f"folder/{name}/{name}"]
+    store.make_durable([f"folder/{name}/{name}"])
+    store.delete(f"folder/{name}/{name}")
+    assert not store.exists(f"folder/{name}/{name}")
+
+
+def test_a_walk_tells_every_file_with_its_age(store):
+    store.put_if_absent("t/a", b"")
+    store.put_if_absent("t/x/y/b", b"")
+    os.utime(store.url("t/a"), (1000, 1000))
+    found = {file.path: file for file in store.walk("t")}
+    assert set(found) == {"t/a", "t/x/y/b"}
+    assert found["t/a"] == StoredFile("t/a", 1000)
+
+
+def test_a_folder_goes_only_when_it_is_empty(store):
+    store.put_if_absent("folder/a", b"")
+    store.delete_folder("folder")
+    assert store.exists("folder/a")
+    store.delete("folder/a")
+    store.delete_folder("folder")
+    assert not store.exists("folder")
+    assert store.put_if_absent("folder/a", b"again")
+
+
+def test_nothing_of_a_write_that_failed_is_left(store, monkeypatch):
+    store.put_if_absent("folder/before", b"")
+
+    def full(_):
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="no space"):
+        store.put_if_absent("folder/file", b"data")
+    monkeypatch.undo()
+    assert not store.exists("folder/file")
+    assert [Path(file.path).name for file in store.walk("folder")] == ["before"]
+    assert store.put_if_absent("folder/file", b"data")
+
+
+NAMES = [str(number) for number in range(15)]
+REPEATS = 20_000
+
+
+def race(kind, root, number, barrier, results):
+    store = STORES[kind](Path(root))
+    barrier.wait()
+    won, lost = [], {}
+    for name in NAMES:
+        if store.put_if_absent(f"log/{name}", f"{number}:{name};".encode() * REPEATS):
+            won.append(name)
+        else:
+            lost[name] = store.read(f"log/{name}")
+    results.put((number, won, lost))
+
+
+@pytest.mark.parametrize("kind", STORES)
+def test_one_of_eight_processes_takes_each_name(kind, tmp_path):
+    """Each name has one winner, and what it wrote is whole for whoever lost, at once."""
+    context = multiprocessing.get_context("spawn")
+    barrier, results = context.Barrier(8), context.Queue()
+    racers = [
+        context.Process(target=race, args=(kind, str(tmp_path), number, barrier, results))
+        for number in range(8)
+    ]
+    for racer in racers:
+        racer.start()
+    found = [results.get(timeout=100) for _ in racers]
+    for racer in racers:
+        racer.join()
+        assert racer.exitcode == 0
+    winners = {name: number for number, won, _ in found for name in won}
+    assert sum(len(won) for _, won, _ in found) == len(winners) == len(NAMES)
+    whole = {name: f"{number}:{name};".encode() * REPEATS for name, number in winners.items()}
+    for name, data in whole.items():
+        assert (tmp_path / "log" / name).read_bytes() == data
+    for _, _, lost in found:
+        for name, data in lost.items():
+            # Without hard links a name is there before all of its content is.
+            assert data == whole[name] or (
+                kind == "exclusive create" and whole[name].startswith(data)
+            )
+
+
+def test_what_was_put_is_synced_before_it_counts(tmp_path, monkeypatch):
+    """The order in which a local store writes: content, name, folder."""
+    record = tmp_path / "record"
+    monkeypatch.setenv(RECORD, str(record))
+    (tmp_path / "store").mkdir()
+    store = LocalStore(tmp_path / "store")
+    store.put_if_absent("t/new/file", b"data")
+    steps = [
+        (entry["step"], entry["path"]) for entry in map(json.loads, record.read_text().splitlines())
+    ]
+    assert steps[-2:] == [("link", "t/new/file"), ("sync_folder", "t/new")]
+    assert ("sync_folder", "t") in steps, "the new folder's own name"
+    assert ("sync_folder", ".") in steps
+    before = len(steps)
+    store.put_if_absent("t/new/file", b"lost the race")
+    last = record.read_text().splitlines()[before:]
+    assert [json.loads(line)["step"] for line in last] == ["sync_folder"], "the finder syncs, too"
+
+
+def test_a_file_system_that_lets_two_files_take_one_name_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "link", lambda source, target: Path(target).write_bytes(b""))
+    with pytest.raises(StateError, match="two files take one name"):
+        LocalStore(tmp_path).put_if_absent("a", b"")

@@ -1,0 +1,106 @@
+"""A query over the tables reads them and nothing else, and is told its faults with their line."""
+
+from __future__ import annotations
+
+import duckdb
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+
+from lakeflow.backends.duckdb import DuckDBBackend
+from lakeflow.core.errors import LakeflowError
+from lakeflow.core.settings import Settings
+from lakeflow.engine.session import Session
+
+
+@pytest.fixture
+def session(tmp_path):
+    write_deltalake(tmp_path / "main/default/t", pa.table({"x": [3, 1, 2], "s": ["a", "b", "0"]}))
+    return Session(Settings.load({}, lakehouse=tmp_path, memory_limit=100_000_000))
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("", r"\[PARSE_EMPTY_STATEMENT\]"),
+        ("SELECT 1; SELECT 2", "more than one statement"),
+        ("DROP TABLE t", "Drop"),
+        ("COPY t TO '/tmp/x'", "Copy"),
+        ("CREATE TABLE t AS SELECT 1", "Create"),
+        ("INSERT INTO t VALUES (1, 'x')", "Insert"),
+        ("ATTACH 'x.db'", "PARSE_SYNTAX_ERROR"),
+        ("SELECT * FROM read_files('/etc')", "read_files is for pipelines"),
+        ("SELECT * FROM STREAM t", "STREAM is for pipelines"),
+        ("SELECT * FROM `/etc/passwd`", "not a name"),
+        ("SELECT * FROM read_text('/etc/passwd')", "read_text"),
+        ("SELECT read_text('/etc/passwd')", "read_text"),
+        ("SELECT * FROM gone", r"\[TABLE_OR_VIEW_NOT_FOUND\]"),
+        ("SELECT y FROM t", r"\[UNRESOLVED_COLUMN"),
+        ("SELECT CAST(s AS INT) FROM t", r"\[CAST_INVALID_INPUT\] The value 'a'"),
+        ("SELECT x / 0 FROM t", r"\[DIVIDE_BY_ZERO\]"),
+    ],
+)
+def test_what_is_refused_is_told_with_its_line(session, sql, said):
+    with pytest.raises(LakeflowError, match=said) as raised:
+        session.query(sql).read_all()
+    assert raised.value.location is not None
+    assert str(raised.value).startswith("<query>:1: ")
+
+
+def test_rows_come_in_the_order_that_was_asked_for(session):
+    found = session.query("SELECT x FROM t ORDER BY x").read_all()
+    assert found["x"].to_pylist() == [1, 2, 3]
+
+
+def test_a_query_that_does_not_fit_into_memory_spills(tmp_path):
+    rows = pa.table({"x": range(3_000_000)})
+    write_deltalake(tmp_path / "main/default/big", rows)
+    session = Session(Settings.load({}, lakehouse=tmp_path, memory_limit=100_000_000))
+    found = session.query(
+        "SELECT max(n) AS n FROM (SELECT row_number() OVER (ORDER BY -x) AS n FROM big)"
+    )
+    assert found.read_all().to_pylist() == [{"n": 3_000_000}]
+
+
+@pytest.fixture
+def confined(tmp_path):
+    """A session of the backend that may read one file."""
+    backend = DuckDBBackend(
+        memory_limit=1 << 28, threads=1, time_zone="UTC", temporary=tmp_path / "spill"
+    )
+    session = backend.session()
+    for name in ("mine", "other"):
+        session.connection.execute(f"COPY (SELECT 1 AS x) TO '{tmp_path}/{name}.parquet'")
+    session.confine([f"{tmp_path}/mine.parquet"])
+    yield session.connection
+    backend.close()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM '{}/other.parquet'",
+        "SELECT * FROM '{}/spill/../other.parquet'",
+        "SELECT * FROM read_text('/etc/passwd')",
+        "SELECT * FROM glob('/etc/*')",
+        "SELECT * FROM parquet_metadata('{}/other.parquet')",
+        "COPY (SELECT 1) TO '{}/new.parquet'",
+        "COPY (SELECT 1) TO '{}/mine.parquet'",
+        "ATTACH '{}/new.db'",
+        "EXPORT DATABASE '{}/new'",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "SELECT * FROM 'https://example.org/x.parquet'",
+        "SET enable_external_access = true",
+        "SET allowed_paths = ['/etc/passwd']",
+        "SET memory_limit = '100GB'",
+        "RESET lock_configuration",
+    ],
+)
+def test_whatever_reached_the_engine_would_get_no_further(confined, tmp_path, sql):
+    assert confined.execute(f"SELECT x FROM '{tmp_path}/mine.parquet'").fetchall() == [(1,)]
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(duckdb.Error):
+        confined.execute(sql.format(tmp_path)).fetchall()
+    assert sorted(tmp_path.rglob("*")) == before
+    assert confined.execute(f"SELECT x FROM '{tmp_path}/mine.parquet'").fetchall() == [(1,)]
