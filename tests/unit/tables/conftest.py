@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from lakeflow.backends.duckdb import DuckDBBackend
+from lakeflow.core.location import Location
 from lakeflow.core.schema import Schema
 from lakeflow.engine.staging import data_files
 from lakeflow.tables.log import Commit, TableMetadata
+from lakeflow.tables.partitions import partition_values
 from lakeflow.tables.store import LocalStore
 from lakeflow.tables.table import Decision, Table
 
+PLACE = Location("pipeline.sql", 1)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -43,7 +47,10 @@ def write(tmp_path, backend):
         table.create(Commit("CREATE TABLE", metadata=metadata), NOW)
         session = backend.session()
         for query in queries:
-            staged = session.stage(query, store.url(place), partitions)
+            staged = [
+                replace(file, partition=partition_values(file.partition, schema, PLACE))
+                for file in session.stage(query, store.url(place), partitions)
+            ]
             files = data_files(staged, store.url(place), schema, partitions)
             store.make_durable(f"{place}/{file.path}" for file in files)
             table.commit(lambda _, files=files: Decision(Commit("WRITE", adds=files)), NOW)
