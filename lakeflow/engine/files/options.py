@@ -23,8 +23,8 @@ _ANY = (
 ).split()
 _CSV = (
     "columnnameofcorruptrecord charset comment delimiter emptyvalue encoding escape header "
-    "ignoreleadingwhitespace ignoretrailingwhitespace linesep multiline nanvalue negativeinf nullvalue "
-    "positiveinf quote sep skiprows"
+    "ignoreleadingwhitespace ignoretrailingwhitespace linesep multiline nanvalue negativeinf "
+    "nullvalue positiveinf quote sep skiprows"
 ).split()
 _JSON = "columnnameofcorruptrecord charset encoding linesep multiline primitivesasstring".split()
 KNOWN = {"csv": {*_ANY, *_CSV}, "json": {*_ANY, *_JSON}, "parquet": {*_ANY, "mergeschema"}}
