@@ -25,7 +25,7 @@ READING = frozenset(
     "rescueddatacolumn schema schemaevolutionmode schemahints dateformat timestampformat "
     "timestampntzformat timezone charset comment delimiter emptyvalue encoding escape header "
     "ignoreleadingwhitespace ignoretrailingwhitespace linesep multiline nanvalue negativeinf "
-    "nullvalue positiveinf quote sep skiprows infertimestamp primitivesasstring mergeschema "
+    "nullvalue positiveinf quote sep skiprows primitivesasstring mergeschema "
     "ignoremissingfiles ignorecorruptfiles partitioncolumns".split()
 )
 

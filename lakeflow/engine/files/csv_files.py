@@ -195,10 +195,11 @@ def _store(
                 [row.fields[n] if n < len(row.fields) else None for row in batch]
                 for n in range(width)
             ]
-            extra = [_extra(row, width) for row in batch]
+            extra = [_extra(row, width, options) for row in batch]
+            # A separator at the end of a row is no field that could be lost.
             ragged = [
-                len(row.fields) < width or e is not None
-                for row, e in zip(batch, extra, strict=True)
+                len(row.fields) < width or beyond is not None
+                for row, beyond in zip(batch, extra, strict=True)
             ]
             texts = [
                 row.text if raw or uneven else None
@@ -222,12 +223,13 @@ def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
         yield batch
 
 
-def _extra(row: Row, width: int) -> str | None:
-    """Fields beyond the last column, as members of a JSON object."""
+def _extra(row: Row, width: int, options: ReadOptions) -> str | None:
+    """Fields beyond the last column that are not NULL, as members of a JSON object."""
+    keeps_quoted = bool(options.null_value or options.empty_value)
     members = [
         f"{json.dumps(f'_c{n}')}:{json.dumps(value, ensure_ascii=False)}"
         for n, value in enumerate(row.fields[width:], width)
-        if value is not None
+        if value or (value is not None and keeps_quoted)
     ]
     return ",".join(members) or None
 

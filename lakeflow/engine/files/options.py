@@ -17,16 +17,16 @@ RESCUED_COLUMN = "_rescued_data"
 EVOLUTION_MODES = ("addNewColumns", "rescue", "failOnNewColumns", "none")
 
 _ANY = (
-    "columnnameofcorruptrecord ignorecorruptfiles ignoremissingfiles infercolumntypes inferschema "
+    "ignorecorruptfiles ignoremissingfiles infercolumntypes inferschema "
     "mode readercasesensitive rescueddatacolumn schema schemaevolutionmode schemahints "
     "dateformat timestampformat timestampntzformat timezone partitioncolumns"
 ).split()
 _CSV = (
-    "charset comment delimiter emptyvalue encoding escape header ignoreleadingwhitespace "
-    "ignoretrailingwhitespace linesep multiline nanvalue negativeinf nullvalue positiveinf quote "
-    "sep skiprows"
+    "columnnameofcorruptrecord charset comment delimiter emptyvalue encoding escape header "
+    "ignoreleadingwhitespace ignoretrailingwhitespace linesep multiline nanvalue negativeinf "
+    "nullvalue positiveinf quote sep skiprows"
 ).split()
-_JSON = "charset encoding infertimestamp linesep multiline primitivesasstring".split()
+_JSON = "columnnameofcorruptrecord charset encoding linesep multiline primitivesasstring".split()
 KNOWN = {"csv": {*_ANY, *_CSV}, "json": {*_ANY, *_JSON}, "parquet": {*_ANY, "mergeschema"}}
 """Options that reading a file knows, by format."""
 
@@ -75,7 +75,6 @@ class ReadOptions:
     corrupt_column: str = "_corrupt_record"
     case_sensitive: bool = True
     infer_types: bool = True
-    infer_timestamp: bool = False
     hints: str = ""
     evolution_mode: str | None = None
     partition_columns: tuple[str, ...] | None = None
@@ -136,7 +135,6 @@ class _Reader:
             corrupt_column=given.get("columnnameofcorruptrecord", "_corrupt_record"),
             case_sensitive=flag("readercasesensitive", True),
             infer_types=self.infers(),
-            infer_timestamp=flag("infertimestamp", False),
             hints=given.get("schemahints", ""),
             evolution_mode=given.get("schemaevolutionmode"),
             partition_columns=self.partitions(),
@@ -159,6 +157,13 @@ class _Reader:
                     location=self.location,
                     hint=nearest(option, known) or None,
                 )
+
+        if not self.flag("mergeschema", True):
+            raise UnsupportedError(
+                "The option mergeSchema of parquet files cannot be false.",
+                location=self.location,
+                hint="Give a schema where columns of some files are not wanted.",
+            )
 
     def error(self, option: str, wanted: str) -> ConfigurationError:
         return ConfigurationError(

@@ -70,8 +70,10 @@ def conversion(
             if options.date_format:
                 pattern = read_pattern(options.date_format, "dateFormat", location)
                 return _by_pattern(pattern, "CAST({t} AS DATE)")
-            # The length keeps out 'infinity' and years beyond 9999.
-            return _checked(kind, "strlen({x}) = 10 AND {t}::VARCHAR = {x}")
+            # Keeps out 'infinity', years beyond 9999 and other separators; the cast does the rest,
+            # for less than printing the date takes.
+            shape = "{x} LIKE '____-__-__' AND {x} >= '0' AND {x} < ':'"
+            return _checked(kind, f"{shape} AND {{t}} IS NOT NULL")
         case Primitive("timestamp"):
             zone = options.time_zone or time_zone
             if options.timestamp_format:
