@@ -42,7 +42,9 @@ def measure(
     Raises:
         CommandFailed: It ends with another code than 0.
     """
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("LAKEFLOW_")}
+    # Without bytecode Python would compile every module anew at each start.
+    left_out = ("LAKEFLOW_", "PYTHONDONTWRITEBYTECODE")
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(left_out)}
     output = folder / "output.txt"
     with output.open("wb") as said:
         began = time.monotonic()

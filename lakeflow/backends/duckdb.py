@@ -69,7 +69,14 @@ class DuckDBBackend:
         self._cancelled = False
 
     def session(self) -> DuckDBSession:
-        """A connection of its own to the one instance."""
+        """A connection of its own to the one instance, opened when it is first used."""
+        session = DuckDBSession(self)
+        with self._lock:
+            self._sessions.append(session)
+        return session
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """A cursor of the instance, which the first one starts."""
         import duckdb
 
         with self._lock:
@@ -91,9 +98,7 @@ class DuckDBBackend:
                 self._connection = connection
             cursor = self._connection.cursor()
             cursor.execute(f"SET TimeZone = '{self._time_zone}'")
-            session = DuckDBSession(self, cursor)
-            self._sessions.append(session)
-            return session
+            return cursor
 
     @property
     def cancelled(self) -> bool:
@@ -104,13 +109,13 @@ class DuckDBBackend:
         """Interrupts what all sessions are running; they raise `Interrupted`."""
         self._cancelled = True
         for session in list(self._sessions):
-            session.connection.interrupt()
+            session.interrupt()
 
     def close(self) -> None:
         """Ends the instance."""
         with self._lock:
             for session in self._sessions:
-                session.connection.close()
+                session.disconnect()
             self._sessions.clear()
             if self._connection is not None:
                 self._connection.close()
@@ -122,12 +127,28 @@ class DuckDBSession:
 
     Args:
         backend: Whose it is.
-        connection: A cursor of the instance.
     """
 
-    def __init__(self, backend: DuckDBBackend, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, backend: DuckDBBackend) -> None:
         self._backend = backend
-        self.connection = connection
+        self._connection: duckdb.DuckDBPyConnection | None = None
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """A cursor of the instance. A flow that finds nothing new never asks for it."""
+        if self._connection is None:
+            self._connection = self._backend.connect()
+        return self._connection
+
+    def interrupt(self) -> None:
+        """Ends the query that is running."""
+        if self._connection is not None:
+            self._connection.interrupt()
+
+    def disconnect(self) -> None:
+        """Gives the cursor back."""
+        if self._connection is not None:
+            self._connection.close()
 
     def rows(self, sql: str, location: Location | None = None) -> list[tuple[Any, ...]]:
         """The result of a query, as tuples."""
@@ -218,7 +239,7 @@ class DuckDBSession:
         """Ends the session."""
         if self in self._backend._sessions:
             self._backend._sessions.remove(self)
-        self.connection.close()
+        self.disconnect()
 
     def _run(self, sql: str, location: Location | None) -> duckdb.DuckDBPyConnection:
         import duckdb

@@ -13,10 +13,11 @@ from lakeflow.core.errors import DefinitionError, DefinitionErrors, LakeflowErro
 from lakeflow.core.location import Location
 from lakeflow.core.names import TableName, nearest, split_name
 from lakeflow.core.schema import Schema, Struct
-from lakeflow.dialect.query import Lowered, Query, Reference, lower, lower_predicate, parse_query
+from lakeflow.dialect.query import Lowered, Query, Reference
 from lakeflow.engine.checks import Check, quarantine_schema
 from lakeflow.engine.fit import grown, widens
 from lakeflow.engine.inputs import source_key
+from lakeflow.engine.lowerings import Lowerings
 from lakeflow.engine.resolve import Leaf, ResolvedFlow, ResolvedQuery, SourceRead, TableRead
 from lakeflow.pipelines.elements import (
     QUARANTINE_SUFFIX,
@@ -46,6 +47,7 @@ class Surroundings:
         source: Completes a source's read with its columns.
         connector_options: Names the options of a connector that were given by position.
         native: Analyses native functions.
+        lowerings: Parses and lowers queries.
         rebuilt: Tables that are refreshed in full, whose present columns do not count.
         time_zone: The session's.
     """
@@ -54,11 +56,12 @@ class Surroundings:
     source: SourceSchema
     connector_options: Callable[[str, Reference], Mapping[str, str]]
     native: Natives
+    lowerings: Lowerings
     rebuilt: frozenset[TableName] = frozenset()
     time_zone: str = "UTC"
 
 
-def reads_of(flow: Flow, native: Natives) -> Sequence[Read]:
+def reads_of(flow: Flow, native: Natives, lowerings: Lowerings) -> Sequence[Read]:
     """What a flow reads, for the graph: names with STREAM or not, and where.
 
     Raises:
@@ -66,11 +69,11 @@ def reads_of(flow: Flow, native: Natives) -> Sequence[Read]:
     """
     query = native.as_sql(flow.query)
     if isinstance(query, NativeQuery):
-        return [read for found in query.inputs for read in _native_reads(query, found)]
-    return list(_sql_reads(query))
+        return [read for found in query.inputs for read in _native_reads(query, found, lowerings)]
+    return list(_sql_reads(query, lowerings))
 
 
-def _native_reads(query: NativeQuery, found: Parameter) -> Iterable[Read]:
+def _native_reads(query: NativeQuery, found: Parameter, lowerings: Lowerings) -> Iterable[Read]:
     """What an input of a function reads; a bare parameter leaves the mode to the graph."""
     if found.query is None:
         yield Read((found.name,), None, query.location)
@@ -78,17 +81,17 @@ def _native_reads(query: NativeQuery, found: Parameter) -> Iterable[Read]:
         parts = tuple(split_name(found.query.dataset))
         yield Read(parts, found.query.streaming, found.query.location)
     else:
-        yield from _sql_reads(found.query)
+        yield from _sql_reads(found.query, lowerings)
 
 
-def _sql_reads(query: SqlQuery) -> Iterable[Read]:
-    for reference in _parsed(query).references:
+def _sql_reads(query: SqlQuery, lowerings: Lowerings) -> Iterable[Read]:
+    for reference in lowerings.parse(query.text, query.location).references:
         if reference.function is not None:
             yield Read((), reference.streaming, reference.location)
             continue
         inner = _input(query, reference)
         if isinstance(inner, SqlQuery):
-            yield from _sql_reads(inner)
+            yield from _sql_reads(inner, lowerings)
         else:
             yield Read(inner or reference.name, reference.streaming, reference.location)
 
@@ -97,10 +100,6 @@ def _input(query: SqlQuery, reference: Reference) -> SqlQuery | tuple[str, ...] 
     """What a name stands for if it is one of `sql(text, name=...)`."""
     found = query.inputs.get(reference.name[0]) if len(reference.name) == 1 else None
     return tuple(found.split(".")) if isinstance(found, str) else found
-
-
-def _parsed(query: SqlQuery) -> Query:
-    return parse_query(query.text, query.location)
 
 
 @dataclass
@@ -173,7 +172,7 @@ class Analysis:
         return replace(resolved, checks=self._checks(dataset, resolved.schema))
 
     def _resolve_sql(self, flow: Flow, dataset: Dataset, query: SqlQuery) -> ResolvedQuery:
-        parsed = _parsed(query)
+        parsed = self.surroundings.lowerings.parse(query.text, query.location)
         inputs: dict[str, Leaf | ResolvedQuery] = {}
         for reference in parsed.references:
             inner = _input(query, reference)
@@ -204,7 +203,9 @@ class Analysis:
             for key, found in inputs.items()
             if isinstance(found, SourceRead) and found.connector == "files"
         }
-        return lower(parsed, schemas, hidden=hidden, time_zone=self.surroundings.time_zone)
+        return self.surroundings.lowerings.lower(
+            parsed, schemas, hidden=hidden, time_zone=self.surroundings.time_zone
+        )
 
     def _resolve_native(self, flow: Flow, dataset: Dataset, query: NativeQuery) -> ResolvedQuery:
         inputs = {
@@ -330,7 +331,7 @@ class Analysis:
         checks: list[Check] = []
         for expectation in dataset.expectations:
             try:
-                sql = lower_predicate(
+                sql = self.surroundings.lowerings.predicate(
                     expectation.condition,
                     schema,
                     expectation.location,

@@ -19,6 +19,7 @@ from lakeflow.engine.analyze import Analysis, Surroundings, reads_of
 from lakeflow.engine.batch import BatchWriter, FlowTarget
 from lakeflow.engine.identity import Identity
 from lakeflow.engine.lease import Lease, NoLease
+from lakeflow.engine.lowerings import Lowerings
 from lakeflow.engine.native import Natives
 from lakeflow.engine.refresh import why
 from lakeflow.engine.resolve import ResolvedFlow, SourceRead
@@ -70,6 +71,7 @@ class PreparedPipeline:
         graph: What was declared.
         sources: Opens sources.
         natives: Runs native functions.
+        lowerings: Parses and lowers queries.
         flows: Typed, upstream first.
     """
 
@@ -83,6 +85,7 @@ class PreparedPipeline:
     graph: graphs.Graph
     sources: Sources
     natives: Natives
+    lowerings: Lowerings
     flows: tuple[ResolvedFlow, ...] = ()
     _run: Run | None = None
     _tables: dict[str, Table] = field(default_factory=dict)
@@ -111,6 +114,7 @@ class PreparedPipeline:
             DefinitionErrors: Everything that is declared wrongly.
         """
         project = pipeline.project
+        definitions = load(project.files, project)
         backend = DuckDBBackend(
             memory_limit=settings.effective_memory_limit() * 4 // 5,
             threads=settings.effective_threads(),
@@ -119,16 +123,15 @@ class PreparedPipeline:
             setup=SETUP,
         )
         natives = Natives.of(backend, settings)
-        definitions = load(project.files, project)
+        lowerings = Lowerings(store, f"{state.folder}/lowerings")
         tables: dict[str, Table] = {}
 
         def table_of(name: TableName) -> Table:
-            place = place_of(name)
-            return tables.setdefault(place, Table(store, place))
+            return tables.setdefault(place_of(name), Table(store, place_of(name)))
 
         graph = graphs.build(
             definitions,
-            reads=lambda flow: reads_of(flow, natives),
+            reads=lambda flow: reads_of(flow, natives, lowerings),
             exists=lambda name: table_of(name).exists(),
         )
         sources = Sources(
@@ -145,6 +148,7 @@ class PreparedPipeline:
             graph,
             sources,
             natives,
+            lowerings,
             _tables=tables,
         )
 
@@ -164,6 +168,7 @@ class PreparedPipeline:
             ),
             connector_options=self.sources.options,
             native=self.natives,
+            lowerings=self.lowerings,
             rebuilt=rebuilt,
             time_zone=self.settings.session_time_zone,
         )
@@ -182,6 +187,7 @@ class PreparedPipeline:
         """Runs an update; see `lakeflow.engine.update`."""
         rebuilt = frozenset(TableName.parse(name) for name in self._rebuilt(full_refresh))
         flows = self.analyse(rebuilt)
+        self.lowerings.save()
         request = self._request(full_refresh, lease.epoch)
         writer = BatchWriter(self.store, self.state.id, lease, self.clock)
         run = Run(
