@@ -66,6 +66,8 @@ def run_stream(
     outcome = Outcome()
     with closing(run.backend.session()) as session:
         try:
+            if start.ends and not start.staged:
+                acknowledge(run, writing, start.ends, inputs)
             horizons = {key: found.horizon() for key, found in inputs.items()}
             while True:
                 run.check_stopped()
@@ -76,7 +78,7 @@ def run_stream(
                 decided = _prepare(batch, session, start)
                 if not start.staged:
                     decided = _commit(batch, decided, session, start)
-                    acknowledge(run, inputs)
+                    acknowledge(run, writing, decided.ends, inputs)
                     write_batch_event(run, decided)
                     records.delete_before(decided.batch)
                 outcome = outcome.plus(decided.main.rows, decided.counts)

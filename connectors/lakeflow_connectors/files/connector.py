@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from lakeflow.connect.source import FileEntry, FileScan, Limit, SourceContext
+from lakeflow.connect.source import FileEntry, FileScan, Group, Limit, SourceContext
 from lakeflow.core.errors import ConfigurationError, SourceError, UnsupportedError
 from lakeflow.core.names import nearest
 from lakeflow.core.schema import Schema
@@ -82,7 +82,7 @@ class FilesSource:
     A file is known by its path below the folder: names and times never decide what is new.
     """
 
-    group: str | None = None
+    group: Group | None = None
 
     def __init__(
         self, options: Mapping[str, str], file_format: str, context: SourceContext
@@ -137,6 +137,10 @@ class FilesSource:
         reading = {name: v for name, v in self._options.items() if name in READING}
         root = "" if self._root.is_file() else str(self._root)
         return FileScan(files, self._format, reading, root)
+
+    def earliest(self, ends: Sequence[int]) -> int:
+        """The lowest position."""
+        return min(ends)
 
     def commit(self, end: int) -> None:
         """Files stay where they are."""
