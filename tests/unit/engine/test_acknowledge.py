@@ -35,7 +35,8 @@ def slot():
 
 @pytest.fixture
 def session(tmp_path):
-    return Session(Settings.load({}, lakehouse=tmp_path / "lakehouse"))
+    one_at_a_time = {"LAKEFLOW_MAX_CONCURRENT_FLOWS": "1"}
+    return Session(Settings.load(one_at_a_time, lakehouse=tmp_path / "lakehouse"))
 
 
 @pytest.fixture
@@ -128,25 +129,23 @@ def test_positions_are_looked_up_under_each_flows_own_key(session, run, slot):
 
 @pytest.mark.parametrize("point", ["refresh.staged_flow", "intent.linked"])
 def test_what_a_full_refresh_reads_again_is_not_forgotten(session, run, slot, point):
-    slot.add((0,), (1,))
-    both = table("kept") + table("rebuilt")
-    run(both)
-    slot.add((2,), (3,))
-    before = max(slot.acknowledged)
+    slot.add((0,), (1,), (2,), (3,))
+    rebuilt = table("rebuilt", limit=100)
+    run(failing("kept", 2) + rebuilt)
+    assert max(slot.acknowledged) == 2
     arm(f"{point}:1:raise")
     try:
         with pytest.raises(OSError, match="failpoint"):
-            run(both, full_refresh=["rebuilt"])
+            run(failing("kept", 2) + rebuilt, full_refresh=["rebuilt"])
     finally:
         arm("")
-    assert max(slot.acknowledged) == before
-    slot.add((4,))
-    # `kept` goes on in the update that finishes the refresh, and may run before it.
-    assert run(both).state == "COMPLETED"
-    assert rows(session, "rebuilt") == [2, 3, 4]
-    assert rows(session, "kept") == [0, 1, 2, 3, 4]
-    run(both)
-    assert max(slot.acknowledged) == 5
+    # Of the old generation all is committed; the new one has begun to read at 2. `kept` comes
+    # first now, and takes the rest.
+    assert run(failing("kept", 100) + rebuilt).state == "COMPLETED"
+    assert rows(session, "rebuilt") == [2, 3]
+    assert rows(session, "kept") == [0, 1, 2, 3]
+    run(failing("kept", 100) + rebuilt)
+    assert max(slot.acknowledged) == 4
 
 
 def test_an_exclusive_source_is_read_by_one_flow(session, run):
