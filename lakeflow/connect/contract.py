@@ -289,6 +289,11 @@ class ConnectorContract:
                     source.horizon()
             except Exception as error:  # whatever it is, it may not tell
                 told += [str(error), repr(error)]
+        hidden = {name.lower() for name in subject.connector.secret}
+        for name, value in subject.options.items():
+            assert (name.lower() in hidden) == (value in subject.secrets), (
+                f"{name} is a secret, or the connector says so, and not both"
+            )
         for secret in subject.secrets:
             for text in told:
                 assert secret not in text, f"a secret is told: {text.replace(secret, '(secret)')}"

@@ -104,6 +104,7 @@ class MemoryConnector:
 
     name = "memory"
     positional = ("feed",)
+    secret: tuple[str, ...] = ()
 
     def source(self, options: Mapping[str, str], context: SourceContext) -> MemorySource:
         """Opens a feed.

@@ -146,6 +146,8 @@ class Connector(Protocol):
     name: str
     positional: tuple[str, ...]
     """Options that may be given by position, in order."""
+    secret: tuple[str, ...]
+    """Options whose values never reach a record, an event, an error or a plan."""
 
     def source(self, options: Mapping[str, str], context: SourceContext) -> Source:
         """Opens a source.

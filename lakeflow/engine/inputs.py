@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from lakeflow.backends.duckdb import DuckDBSession, RowStream
 from lakeflow.backends.parquet import ParquetFiles, Relation
+from lakeflow.connect.discovery import find_connector
 from lakeflow.connect.source import ArrowScan, FileScan, Limit, Source
 from lakeflow.core.arrow import arrow_schema
 from lakeflow.core.errors import LakeflowError, SourceError, StateError
@@ -237,8 +238,11 @@ def asking(read: SourceRead) -> Iterator[None]:
     except LakeflowError:
         raise
     except Exception as error:
+        said = str(error)
+        for name in read.options.keys() - told_options(read.connector, read.options).keys():
+            said = said.replace(read.options[name], "(secret)")
         raise SourceError(
-            f"The connector {read.connector} failed: {type(error).__name__}: {error}",
+            f"The connector {read.connector} failed: {type(error).__name__}: {said}",
             location=read.location,
         ) from error
 
@@ -288,9 +292,15 @@ def absolute_options(options: Mapping[str, str], folder: Path) -> dict[str, str]
     return found
 
 
+def told_options(connector: str, options: Mapping[str, str]) -> dict[str, str]:
+    """Options without those whose values nobody may see."""
+    hidden = {name.lower() for name in find_connector(connector).secret}
+    return {name: value for name, value in options.items() if name.lower() not in hidden}
+
+
 def source_key(connector: str, options: Mapping[str, str]) -> str:
     """The identity of a source within a flow: what the user named, not how it is read."""
-    named = {k.lower(): v for k, v in options.items()}
+    named = {k.lower(): v for k, v in told_options(connector, options).items()}
     place = named.get("path") or ",".join(f"{k}={v}" for k, v in sorted(named.items()))
     table = named.get("table", "")
     return f"{connector}:{place}" + (f":{table}" if table else "")

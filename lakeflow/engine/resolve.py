@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lakeflow.connect.source import Group
 from lakeflow.core.location import Location
@@ -51,7 +51,7 @@ class SourceRead:
 
     id: str
     connector: str
-    options: Mapping[str, str]
+    options: Mapping[str, str] = field(repr=False)
     streaming: bool
     schema: Schema
     metadata: bool

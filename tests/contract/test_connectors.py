@@ -222,6 +222,8 @@ class ClosedOnce(BrokenSource):
 
 
 class BrokenConnector(MemoryConnector):
+    secret = ("feed",)
+
     def __init__(self, source):
         self._source = source
 

@@ -35,6 +35,7 @@ class FilesConnector:
 
     name = "files"
     positional = ("path",)
+    secret: tuple[str, ...] = ()
 
     def source(self, options: Mapping[str, str], context: SourceContext) -> FilesSource:
         """Opens a folder, a file or a pattern.

@@ -39,6 +39,7 @@ class SqliteConnector:
 
     name = "sqlite"
     positional = ("path",)
+    secret: tuple[str, ...] = ()
 
     def source(self, options: Mapping[str, str], context: SourceContext) -> SqliteSource:
         """Opens a table.
