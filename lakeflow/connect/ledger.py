@@ -52,11 +52,10 @@ class Ledger:
         self._load()
         return len(self._paths)
 
-    def new(self, paths: Iterable[str]) -> list[str]:
-        """Those of the paths that are not in the ledger, in their order."""
+    def new(self, paths: Iterable[str]) -> set[str]:
+        """Those of the paths that are not in the ledger."""
         self._load()
-        known = self._known
-        return [path for path in paths if path not in known]
+        return set(paths) - self._known
 
     def append(self, entries: Sequence[FileEntry]) -> int:
         """Adds what is not there yet, durably.
@@ -133,7 +132,7 @@ class Ledger:
         assert isinstance(paths, list)
         assert isinstance(sizes, list)
         assert isinstance(modified, list)
-        self._paths.extend(map(str, paths))
-        self._sizes.extend(map(int, sizes))
-        self._modified.extend(map(int, modified))
-        self._known.update(map(str, paths))
+        self._paths += paths
+        self._sizes += sizes
+        self._modified += modified
+        self._known.update(paths)
