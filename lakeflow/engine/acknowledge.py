@@ -81,8 +81,10 @@ def acknowledge(
 def _taken(run: Run, shared: str, flow_id: str, ends: Mapping[str, Any]) -> list[Any]:
     """The positions of all attached flows; none while one of them has none."""
     positions: list[Any] = []
-    entries = {entry.id: entry for entry in run.state.flows()}
-    for attached, keys in run.state.attached(shared).items():
+    attachments = run.state.attached(shared)
+    shared_by_others = attachments.keys() - {flow_id}
+    entries = {entry.id: entry for entry in run.state.flows()} if shared_by_others else {}
+    for attached, keys in attachments.items():
         known = ends if attached == flow_id else _committed(run, entries.get(attached))
         if any(known.get(key) is None for key in keys):
             return []
