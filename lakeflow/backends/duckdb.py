@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from lakeflow.dialect.types import duckdb_type, identifier
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,7 @@ class DuckDBSession:
 
     def __init__(self, backend: DuckDBBackend) -> None:
         self._backend = backend
+        self._streams: dict[str, RowStream] = {}
         self._connection: duckdb.DuckDBPyConnection | None = None
 
     @property
@@ -231,6 +234,16 @@ class DuckDBSession:
         self.connection.execute("SET enable_external_access = false")
         self.connection.execute("SET lock_configuration = true")
 
+    def register(self, name: str, stream: RowStream) -> None:
+        """Gives a stream of rows a name in the session's queries, instead of an earlier one."""
+        import duckdb
+
+        self._streams[name] = stream
+        try:
+            self.connection.register(name, stream)
+        except duckdb.Error as error:
+            raise (stream.failed or translated(error, None)) from error
+
     def relation(self, sql: str) -> duckdb.DuckDBPyRelation:
         """A query as a relation of this session's connection."""
         return self.connection.sql(sql)
@@ -251,6 +264,9 @@ class DuckDBSession:
         except duckdb.InterruptException as error:
             raise Interrupted from error
         except duckdb.Error as error:
+            for stream in self._streams.values():
+                if stream.failed is not None:
+                    raise stream.failed from error
             raise translated(error, location) from error
 
 
@@ -274,6 +290,45 @@ class Counters:
             )
         )
         return tuple(int(found[name]) for name in self.names)
+
+
+@dataclass
+class RowStream:
+    """Rows that others produce, as something that DuckDB reads, from the first row each time.
+
+    DuckDB tells only the text of an error in them, so it is kept.
+
+    Args:
+        open: Starts reading.
+        guard: Around each call of it, turns whatever is raised into an error of ours.
+        failed: Why reading has failed.
+    """
+
+    open: Callable[[], pa.RecordBatchReader]
+    guard: Callable[[], AbstractContextManager[None]]
+    failed: LakeflowError | None = None
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """The rows by Arrow's own protocol."""
+        import pyarrow as pa
+
+        with self._kept():
+            reader = self.open()
+            kept = pa.RecordBatchReader.from_batches(reader.schema, self._batches(reader))
+            return kept.__arrow_c_stream__(requested_schema)
+
+    def _batches(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+        with self._kept():
+            yield from reader
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        try:
+            with self.guard():
+                yield
+        except LakeflowError as error:
+            self.failed = error
+            raise
 
 
 def translated(error: Exception, location: Location | None) -> LakeflowError:

@@ -89,7 +89,7 @@ def write(value: Any, path: str) -> None:
 def _lazy_frame(files: ParquetFiles) -> pl.LazyFrame:
     import polars as pl
 
-    from lakeflow.tables.arrow import arrow_schema
+    from lakeflow.core.arrow import arrow_schema
 
     empty = pl.from_arrow(arrow_schema(files.schema).empty_table())
     assert isinstance(empty, pl.DataFrame)
@@ -118,7 +118,7 @@ def _reader(files: ParquetFiles) -> pa.RecordBatchReader:
     import pyarrow as pa
     import pyarrow.dataset as ds
 
-    from lakeflow.tables.arrow import arrow_schema
+    from lakeflow.core.arrow import arrow_schema
 
     schema = arrow_schema(files.schema.nullable())
 
@@ -189,7 +189,7 @@ def _write_batches(value: Any, path: str) -> None:
 
 def _schema(found: pa.Schema, function: str, location: Location) -> Schema:
     """The columns of an Arrow schema; every one that no table can hold is named."""
-    from lakeflow.tables.arrow import from_arrow
+    from lakeflow.core.arrow import from_arrow
 
     fields: list[Field] = []
     for column in found:

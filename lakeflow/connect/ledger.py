@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from lakeflow.connect.source import FileEntry
 from lakeflow.core.errors import CorruptStateError, StateError
@@ -52,11 +52,10 @@ class Ledger:
         self._load()
         return len(self._paths)
 
-    def new(self, paths: Iterable[str]) -> list[str]:
-        """Those of the paths that are not in the ledger, in their order."""
+    def new(self, paths: Iterable[str]) -> set[str]:
+        """Those of the paths that are not in the ledger."""
         self._load()
-        known = self._known
-        return [path for path in paths if path not in known]
+        return set(paths) - self._known
 
     def append(self, entries: Sequence[FileEntry]) -> int:
         """Adds what is not there yet, durably.
@@ -109,12 +108,8 @@ class Ledger:
             start = int(name.split(".")[0])
             if start < len(self._paths):
                 continue
-            try:
-                segment = json.loads(self._records.read(name))
-                found = segment["format"]
-            except (ValueError, KeyError) as error:
-                raise CorruptStateError(f"The ledger's segment {name} is damaged.") from error
-            if found > FORMAT:
+            segment = self._segment(name)
+            if (found := segment["format"]) > FORMAT:
                 raise StateError(
                     f"The ledger's segment {name} has format {found}; this Lakeflow reads up to "
                     f"{FORMAT}.",
@@ -128,12 +123,20 @@ class Ledger:
             self._take(segment)
         self._loaded = True
 
-    def _take(self, segment: Mapping[str, object]) -> None:
-        paths, sizes, modified = segment["paths"], segment["sizes"], segment["modified"]
-        assert isinstance(paths, list)
-        assert isinstance(sizes, list)
-        assert isinstance(modified, list)
-        self._paths.extend(map(str, paths))
-        self._sizes.extend(map(int, sizes))
-        self._modified.extend(map(int, modified))
-        self._known.update(map(str, paths))
+    def _segment(self, name: str) -> dict[str, Any]:
+        try:
+            segment: dict[str, Any] = json.loads(self._records.read(name))
+            whole = segment["format"] > FORMAT or (
+                len(segment["paths"]) == len(segment["sizes"]) == len(segment["modified"])
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise CorruptStateError(f"The ledger's segment {name} is damaged.") from error
+        if not whole:
+            raise CorruptStateError(f"The ledger's segment {name} is damaged.")
+        return segment
+
+    def _take(self, segment: Mapping[str, Any]) -> None:
+        self._paths += segment["paths"]
+        self._sizes += segment["sizes"]
+        self._modified += segment["modified"]
+        self._known.update(segment["paths"])

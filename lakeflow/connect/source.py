@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -65,7 +65,8 @@ class ArrowScan:
     """Rows that the connector reads itself, as Arrow batches.
 
     Args:
-        open: Starts reading; called once per attempt at the batch.
+        open: Starts reading from the first row; called again by a query that reads twice. The
+            batches have the columns of the source's schema, in its order.
     """
 
     open: Callable[[], pa.RecordBatchReader]
@@ -89,11 +90,24 @@ class SourceContext:
     location: Location
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What the sources of several flows share, and what forgets what it was told was taken.
+
+    Args:
+        name: Of a replication slot or a queue, say, unique in the whole lakehouse.
+        exclusive: Whether only one flow may read it: what one has read, the next does not get.
+    """
+
+    name: str
+    exclusive: bool = False
+
+
 class Source(Protocol):
     """One opened source. `read(start, end)` gives the same rows whenever it is called."""
 
-    group: str | None
-    """What it shares with other flows' sources (a replication slot, say); None if nothing."""
+    group: Group | None
+    """What it shares with other flows' sources; None if each flow has it to itself."""
 
     def schema(self) -> Schema | None:
         """Columns of the rows; None where the engine has to infer them from files."""
@@ -110,8 +124,14 @@ class Source(Protocol):
     def read(self, start: Offset | None, end: Offset) -> Scan:
         """What lies after `start` up to and including `end`; `start` None is the beginning."""
 
+    def earliest(self, ends: Sequence[Offset]) -> Offset:
+        """The position up to which everything is taken if flows have come to each of these."""
+
     def commit(self, end: Offset) -> None:
-        """All attached flows have durably taken everything up to `end`."""
+        """All attached flows have durably taken everything up to `end`.
+
+        The same position may come again, and comes again after a crash.
+        """
 
     def close(self) -> None:
         """Lets go of what it holds."""
@@ -126,6 +146,8 @@ class Connector(Protocol):
     name: str
     positional: tuple[str, ...]
     """Options that may be given by position, in order."""
+    secret: tuple[str, ...]
+    """Options whose values never reach a record, an event, an error or a plan."""
 
     def source(self, options: Mapping[str, str], context: SourceContext) -> Source:
         """Opens a source.

@@ -16,7 +16,7 @@ from lakeflow.core.schema import Schema, Struct
 from lakeflow.dialect.query import Lowered, Query, Reference
 from lakeflow.engine.checks import Check, quarantine_schema
 from lakeflow.engine.fit import grown, widens
-from lakeflow.engine.inputs import source_key
+from lakeflow.engine.inputs import source_key, told_options
 from lakeflow.engine.lowerings import Lowerings
 from lakeflow.engine.resolve import Leaf, ResolvedFlow, ResolvedQuery, SourceRead, TableRead
 from lakeflow.pipelines.elements import (
@@ -380,7 +380,8 @@ def definition_of(query: ResolvedQuery) -> str:
             if not isinstance(leaf, ResolvedQuery):
                 digest.update(f"{key}={leaf.id}".encode())
             if isinstance(leaf, SourceRead):
-                digest.update(repr(sorted(leaf.options.items())).encode())
+                told = told_options(leaf.connector, leaf.options)
+                digest.update(repr(sorted(told.items())).encode())
     return digest.hexdigest()
 
 

@@ -206,7 +206,7 @@ class EventLog:
     def _rows(self, files: Sequence[DataFile], wanted: Any = None) -> pa.Table:
         import pyarrow.parquet as pq
 
-        from lakeflow.tables.arrow import arrow_schema
+        from lakeflow.core.arrow import arrow_schema
 
         schema = arrow_schema(self.table.snapshot().schema)
         if not files:
@@ -254,7 +254,7 @@ class EventLog:
     def _write(self, epoch: int, events: Sequence[Event]) -> DataFile:
         import pyarrow as pa
 
-        from lakeflow.tables.arrow import arrow_schema
+        from lakeflow.core.arrow import arrow_schema
 
         update = next(
             (e.details["update_id"] for e in events if e.event_type == "create_update"), None

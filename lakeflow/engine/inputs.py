@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lakeflow.backends.duckdb import DuckDBSession, partitioned_relation
+from lakeflow.backends.duckdb import DuckDBSession, RowStream, partitioned_relation
 from lakeflow.backends.parquet import ParquetFiles, Relation
+from lakeflow.connect.discovery import find_connector
 from lakeflow.connect.source import ArrowScan, FileScan, Limit, Source
-from lakeflow.core.errors import StateError
+from lakeflow.core.arrow import arrow_schema
+from lakeflow.core.errors import LakeflowError, SourceError, StateError
 from lakeflow.core.schema import Schema
 from lakeflow.engine.batch import OWNER, generation_of
 from lakeflow.engine.resolve import SourceRead, TableRead
@@ -20,6 +23,8 @@ from lakeflow.tables.log import DataFile
 from lakeflow.tables.table import Snapshot, Table
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from lakeflow.core.clock import Clock
 
 FILES_PER_BATCH = 1000
@@ -46,8 +51,8 @@ class StreamInput(Protocol):
     def relation(self, start: Any, end: Any, session: DuckDBSession) -> Relation:
         """What lies after `start` up to `end`."""
 
-    def commit(self, end: Any) -> None:
-        """Everything up to `end` has been taken by all that share it."""
+    def commit(self, ends: Sequence[Any]) -> None:
+        """All that share it have taken everything up to the earliest of these positions."""
 
     def close(self) -> None:
         """Lets go of what it holds."""
@@ -66,12 +71,14 @@ class SourceStream:
 
     Args:
         read: What the user wrote.
+        flow_id: Of the flow that reads.
         source: Opened.
         limit: Of one batch.
         files: Reads file scans.
     """
 
     read: SourceRead
+    flow_id: str
     source: Source
     limit: Limit
     files: FileReader
@@ -83,27 +90,31 @@ class SourceStream:
 
     @property
     def shared(self) -> str:
-        """The source's group, or the read itself."""
-        return self.source.group or self.read.id
+        """What attachments to the source are recorded under."""
+        return attachment(self.read, self.flow_id)
 
     def horizon(self) -> Any:
         """Where this run ends."""
-        return self.source.horizon()
+        with asking(self.read):
+            return self.source.horizon()
 
     def latest(self, start: Any, upto: Any) -> Any:
         """The end of the next batch."""
-        return self.source.latest(start, self.limit, upto)
+        with asking(self.read):
+            return self.source.latest(start, self.limit, upto)
 
     def relation(self, start: Any, end: Any, session: DuckDBSession) -> str:
         """The SELECT of what lies in the range."""
-        scan = self.source.read(start, end)
+        with asking(self.read):
+            scan = self.source.read(start, end)
         if isinstance(scan, ArrowScan):
-            return registered(session, f"{self.id}:{end}", scan)
+            return scanned(session, scan, self.read)
         return self.files(scan, self.read, session)
 
-    def commit(self, end: Any) -> None:
-        """Lets the source forget what lies before `end`."""
-        self.source.commit(end)
+    def commit(self, ends: Sequence[Any]) -> None:
+        """Lets the source forget what lies before the earliest of these positions."""
+        with asking(self.read):
+            self.source.commit(self.source.earliest(ends))
 
     def close(self) -> None:
         """Closes the source."""
@@ -182,7 +193,7 @@ class TableStream:
             files.append(file)
         return files_relation(self.table, files, self.read.schema)
 
-    def commit(self, end: Any) -> None:
+    def commit(self, ends: Sequence[Any]) -> None:
         """A table needs no acknowledgement."""
 
     def close(self) -> None:
@@ -216,11 +227,54 @@ class TableStream:
                 )
 
 
-def registered(session: DuckDBSession, key: str, scan: ArrowScan) -> str:
-    """An Arrow scan as a relation that can be read once."""
-    name = "lakeflow_scan_" + hashlib.sha256(key.encode()).hexdigest()[:12]
-    session.connection.register(name, scan.open())
+@contextmanager
+def asking(read: SourceRead) -> Iterator[None]:
+    """Turns whatever a connector raises into an error that names it and its read.
+
+    Raises:
+        SourceError: In the place of an error that is not Lakeflow's.
+    """
+    try:
+        yield
+    except LakeflowError:
+        raise
+    except Exception as error:
+        said = str(error)
+        for name in read.options.keys() - told_options(read.connector, read.options).keys():
+            said = said.replace(read.options[name], "(secret)")
+        raise SourceError(
+            f"The connector {read.connector} failed: {type(error).__name__}: {said}",
+            location=read.location,
+        ) from error
+
+
+def scanned(session: DuckDBSession, scan: ArrowScan, read: SourceRead) -> str:
+    """The SELECT of the rows that a connector reads itself.
+
+    Raises:
+        SourceError: They do not have the columns that the connector has promised.
+    """
+
+    def open_reader() -> pa.RecordBatchReader:
+        reader = scan.open()
+        promised = arrow_schema(read.schema)
+        if [(f.name, f.type) for f in reader.schema] != [(f.name, f.type) for f in promised]:
+            raise SourceError(
+                f"The connector {read.connector} promised the columns {_columns(promised)} and "
+                f"gives {_columns(reader.schema)}.",
+                location=read.location,
+                hint="Run once more if the source has just changed; otherwise the connector is "
+                "wrong.",
+            )
+        return reader
+
+    name = "lakeflow_scan_" + hashlib.sha256(read.id.encode()).hexdigest()[:12]
+    session.register(name, RowStream(open_reader, lambda: asking(read)))
     return f'SELECT * FROM "{name}"'
+
+
+def _columns(schema: pa.Schema) -> str:
+    return ", ".join(f"{field.name} {field.type}" for field in schema)
 
 
 def whole_table(table: Table, schema: Schema, version: int) -> Relation:
@@ -252,12 +306,23 @@ def absolute_options(options: Mapping[str, str], folder: Path) -> dict[str, str]
     return found
 
 
+def told_options(connector: str, options: Mapping[str, str]) -> dict[str, str]:
+    """Options without those whose values nobody may see."""
+    hidden = {name.lower() for name in find_connector(connector).secret}
+    return {name: value for name, value in options.items() if name.lower() not in hidden}
+
+
 def source_key(connector: str, options: Mapping[str, str]) -> str:
     """The identity of a source within a flow: what the user named, not how it is read."""
-    named = {k.lower(): v for k, v in options.items()}
+    named = {k.lower(): v for k, v in told_options(connector, options).items()}
     place = named.get("path") or ",".join(f"{k}={v}" for k, v in sorted(named.items()))
     table = named.get("table", "")
     return f"{connector}:{place}" + (f":{table}" if table else "")
+
+
+def attachment(read: SourceRead, flow_id: str) -> str:
+    """What a flow's attachment to a source is recorded under; flows of a group share it."""
+    return f"{flow_id}:{read.id}" if read.group is None else read.group.name
 
 
 def clock_text(clock: Clock) -> str:

@@ -15,6 +15,7 @@ from lakeflow.core.names import TableName
 from lakeflow.core.schema import Schema
 from lakeflow.core.settings import Settings
 from lakeflow.dialect.setup import SETUP
+from lakeflow.engine.acknowledge import attach, check_sharing
 from lakeflow.engine.analyze import Analysis, Surroundings, reads_of
 from lakeflow.engine.batch import BatchWriter, FlowTarget
 from lakeflow.engine.identity import Identity
@@ -22,7 +23,7 @@ from lakeflow.engine.lease import Lease, NoLease
 from lakeflow.engine.lowerings import Lowerings
 from lakeflow.engine.native import Natives
 from lakeflow.engine.refresh import why
-from lakeflow.engine.resolve import ResolvedFlow, SourceRead
+from lakeflow.engine.resolve import ResolvedFlow
 from lakeflow.engine.run import Run
 from lakeflow.engine.sources import Sources
 from lakeflow.engine.state import PipelineState, RefreshRequest
@@ -173,6 +174,7 @@ class PreparedPipeline:
             time_zone=self.settings.session_time_zone,
         )
         self.flows = Analysis(self.graph, surroundings).run()
+        check_sharing(self.flows)
         Identity(self.state, self._table, rebuilt).check(self.flows)
         return self.flows
 
@@ -219,7 +221,7 @@ class PreparedPipeline:
             self.settings.max_concurrent_flows,
         )
         run.emit = emit
-        self._attach(flows)
+        attach(self.state, self.store, flows)
         return running.execute()
 
     def technique(self, flow: ResolvedFlow) -> tuple[str, str]:
@@ -288,14 +290,6 @@ class PreparedPipeline:
         if begun is not None:
             self.state.finish_refresh(begun)
         return wider
-
-    def _attach(self, flows: Sequence[ResolvedFlow]) -> None:
-        """Attaches every flow to its sources before any of them reads."""
-        for flow in flows:
-            for leaf in flow.streams():
-                if isinstance(leaf, SourceRead):
-                    entry = self.state.flow(flow.name, flow.query.dataset.name)
-                    self.state.attach(self.sources.shared(leaf, entry.id), entry.id)
 
     def _table(self, name: TableName) -> Table:
         place = place_of(name)

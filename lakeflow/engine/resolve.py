@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from lakeflow.connect.source import Group
 from lakeflow.core.location import Location
 from lakeflow.core.names import TableName
 from lakeflow.core.schema import Schema
@@ -45,16 +46,18 @@ class SourceRead:
         metadata: Whether the query names the hidden `_metadata` column.
         rescued: Name of the column for values that do not fit; None if there is none.
         location: Where the user wrote the read.
+        group: What the source shares with other flows' sources.
     """
 
     id: str
     connector: str
-    options: Mapping[str, str]
+    options: Mapping[str, str] = field(repr=False)
     streaming: bool
     schema: Schema
     metadata: bool
     rescued: str | None
     location: Location
+    group: Group | None = None
 
 
 Leaf = TableRead | SourceRead

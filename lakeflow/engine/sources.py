@@ -32,7 +32,8 @@ from lakeflow.engine.inputs import (
     StreamInput,
     TableStream,
     absolute_options,
-    registered,
+    asking,
+    scanned,
 )
 from lakeflow.engine.records import RECORDS_FOLDER, Generation
 from lakeflow.engine.resolve import SourceRead, TableRead
@@ -106,7 +107,9 @@ class Sources:
                 present generation does not count.
         """
         with closing(self._open(read, MemoryRecordStore())) as source:
-            known = source.schema()
+            read = replace(read, group=source.group)
+            with asking(read):
+                known = source.schema()
             if known is not None and read.connector != "files":
                 return replace(read, schema=known)
             _check_options(read, source)
@@ -137,17 +140,18 @@ class Sources:
             schemas.add(_without(leaf).to_delta())
         reader = _Files(self, schemas)
         limit = _limit(leaf.options, leaf.location)
-        return SourceStream(leaf, source, limit, reader.relation)
+        return SourceStream(leaf, writing.flow_id, source, limit, reader.relation)
 
     def read_whole(self, read: SourceRead, session: DuckDBSession) -> str:
         """The SELECT of everything that a source holds."""
         with closing(self._open(read, MemoryRecordStore())) as source:
-            end = source.horizon()
-            if end is None:
-                raise SourceError("There is nothing to read.", location=read.location)
-            scan = source.read(None, source.latest(None, Limit(), end))
+            with asking(read):
+                end = source.horizon()
+                if end is None:
+                    raise SourceError("There is nothing to read.", location=read.location)
+                scan = source.read(None, source.latest(None, Limit(), end))
             if isinstance(scan, ArrowScan):
-                return registered(session, read.id, scan)
+                return scanned(session, scan, read)
             return self.file_relation(scan, read, session)
 
     def file_relation(self, scan: FileScan, read: SourceRead, session: DuckDBSession) -> str:
@@ -169,15 +173,11 @@ class Sources:
             self._reads[session] = found
         return found
 
-    def shared(self, read: SourceRead, flow_id: str) -> str:
-        """What attachments to a source are recorded under."""
-        with closing(self._open(read, MemoryRecordStore())) as source:
-            return source.group or f"{flow_id}:{read.id}"
-
     def _open(self, read: SourceRead, records: Any) -> Source:
         connector = find_connector(read.connector, read.location)
         context = SourceContext(Ledger(records), self.clock, read.location)
-        return connector.source(absolute_options(read.options, self.folder), context)
+        with asking(read):
+            return connector.source(absolute_options(read.options, self.folder), context)
 
     def _infer(self, read: SourceRead, source: Source) -> Schema:
         """The columns of the files that are there now."""

@@ -164,28 +164,54 @@ class PipelineState:
             if name.endswith(".json") and self._read(f"{folder}/{name}")["id"] == request.id:
                 self.store.put_if_absent(f"{folder}/{name}.done", encode_state({}))
 
-    def attach(self, source: str, flow_id: str) -> None:
-        """Records that a flow reads a source, before it reads."""
-        path = f"{self.folder}/attachments/{file_name(source)}/{flow_id}.json"
-        if not self.store.exists(path):
-            self.store.put_if_absent(path, encode_state({"source": source, "flow": flow_id}))
+    def attach(self, source: str, flow_id: str, keys: Sequence[str]) -> None:
+        """Records that a flow reads a source, before it reads.
+
+        Args:
+            source: What attachments to it are recorded under.
+            flow_id: The flow.
+            keys: Under which the flow's records keep its positions in the source.
+        """
+        if self._attachment(source, flow_id) != (wanted := sorted(keys)):
+            self._write_attachment(source, flow_id, wanted)
             failpoint("source.attached")
 
-    def attached(self, source: str) -> set[str]:
-        """Ids of the flows that hold a source back."""
-        names = self.store.list_from(f"{self.folder}/attachments/{file_name(source)}")
-        found = {name.split(".")[0] for name in names if name.endswith(".json")}
-        return found - {name.split(".")[0] for name in names if name.endswith(".detached")}
+    def attached(self, source: str) -> dict[str, list[str]]:
+        """The flows that hold a source back, by id, and the keys of their positions in it."""
+        folder = f"{self.folder}/attachments/{file_name(source)}"
+        flows = ((name, self._attachment(source, name)) for name in self.store.list_from(folder))
+        return {flow: keys for flow, keys in flows if keys is not None}
 
     def detach(self, flow_id: str) -> list[str]:
         """Lets a flow hold back no source any more; returns the sources it was attached to."""
         sources = []
         for folder in self.store.list_from(f"{self.folder}/attachments"):
-            path = f"{self.folder}/attachments/{folder}/{flow_id}"
-            if self.store.exists(f"{path}.json"):
-                sources.append(self._read(f"{path}.json")["source"])
-                self.store.put_if_absent(f"{path}.detached", encode_state({}))
+            names = self.store.list_from(f"{self.folder}/attachments/{folder}/{flow_id}")
+            if not names:
+                continue
+            path = f"{self.folder}/attachments/{folder}/{flow_id}/{names[-1]}"
+            record = self._read(path)
+            if record["keys"] is not None:
+                sources.append(record["source"])
+                self._write_attachment(record["source"], flow_id, None)
         return sources
+
+    def _attachment(self, source: str, flow_id: str) -> list[str] | None:
+        """The keys of a flow's positions in a source; None if it is not attached."""
+        folder = f"{self.folder}/attachments/{file_name(source)}/{flow_id}"
+        names = self.store.list_from(folder)
+        if not names:
+            return None
+        keys: list[str] | None = self._read(f"{folder}/{names[-1]}")["keys"]
+        return keys
+
+    def _write_attachment(self, source: str, flow_id: str, keys: list[str] | None) -> None:
+        folder = f"{self.folder}/attachments/{file_name(source)}/{flow_id}"
+        record = encode_state({"source": source, "flow": flow_id, "keys": keys})
+        while True:
+            number = len(self.store.list_from(folder)) + 1
+            if self.store.put_if_absent(f"{folder}/{number:06d}.json", record):
+                return
 
     def write_event(self, epoch: int, key: str, events: Sequence[Event]) -> None:
         """Makes events of an update durable under a key; one that is taken stays as it is."""

@@ -66,6 +66,8 @@ def run_stream(
     outcome = Outcome()
     with closing(run.backend.session()) as session:
         try:
+            if start.ends and not start.staged:
+                acknowledge(run, writing, start.ends, inputs)
             horizons = {key: found.horizon() for key, found in inputs.items()}
             while True:
                 run.check_stopped()
@@ -77,7 +79,7 @@ def run_stream(
                 if not start.staged:
                     decided = _commit(batch, decided, session, start)
                     try:
-                        acknowledge(run, inputs)
+                        acknowledge(run, writing, decided.ends, inputs)
                     finally:  # The batch is there, whatever the source says.
                         write_batch_event(run, decided)
                     records.delete_before(decided.batch)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import fnmatch
 import os
-from collections.abc import Iterator, Mapping
+import re
+import stat
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lakeflow.connect.source import FileEntry, FileScan, Limit, SourceContext
+from lakeflow.connect.source import FileEntry, FileScan, Group, Limit, SourceContext
 from lakeflow.core.errors import ConfigurationError, SourceError, UnsupportedError
 from lakeflow.core.names import nearest
 from lakeflow.core.schema import Schema
@@ -35,6 +36,7 @@ class FilesConnector:
 
     name = "files"
     positional = ("path",)
+    secret: tuple[str, ...] = ()
 
     def source(self, options: Mapping[str, str], context: SourceContext) -> FilesSource:
         """Opens a folder, a file or a pattern.
@@ -82,7 +84,7 @@ class FilesSource:
     A file is known by its path below the folder: names and times never decide what is new.
     """
 
-    group: str | None = None
+    group: Group | None = None
 
     def __init__(
         self, options: Mapping[str, str], file_format: str, context: SourceContext
@@ -91,11 +93,12 @@ class FilesSource:
         self._format = file_format
         self._context = context
         self._ledger = context.ledger
-        path = options["path"].removeprefix("file://")
-        wild = [n for n, part in enumerate(Path(path).parts) if any(c in part for c in "*?[")]
-        parts = Path(path).parts
-        self._root = Path(*parts[: wild[0]]) if wild else Path(path)
-        self._pattern = "/".join(parts[wild[0] :]) if wild else None
+        self._root, pattern = _split(options["path"].removeprefix("file://"))
+        name = options.get("pathglobfilter") or options.get("filenamepattern")
+        self._patterns = [
+            *([] if pattern is None else [glob(pattern)]),
+            *([] if name is None else [glob(f"**/{name}")]),
+        ]
 
     def schema(self) -> Schema | None:
         """The columns that the user declared; None where they are inferred."""
@@ -104,14 +107,15 @@ class FilesSource:
 
     def horizon(self) -> int | None:
         """Lists everything and admits what was never seen."""
-        new = self._ledger.new(self._list())
         entries = []
-        for name in sorted(new):
+        for name in sorted(self._ledger.new(self._list())):
             try:
                 found = self._path(name).stat()
             except FileNotFoundError:
                 continue
-            entries.append(FileEntry(name, found.st_size, found.st_mtime_ns))
+            # A pipe would be waited for, a device read for ever.
+            if stat.S_ISREG(found.st_mode):
+                entries.append(FileEntry(name, found.st_size, found.st_mtime_ns))
         return self._ledger.append(entries) or None
 
     def latest(self, start: int | None, limit: Limit, upto: int) -> int:
@@ -138,6 +142,10 @@ class FilesSource:
         root = "" if self._root.is_file() else str(self._root)
         return FileScan(files, self._format, reading, root)
 
+    def earliest(self, ends: Sequence[int]) -> int:
+        """The lowest position."""
+        return min(ends)
+
     def commit(self, end: int) -> None:
         """Files stay where they are."""
 
@@ -147,39 +155,89 @@ class FilesSource:
     def _path(self, name: str) -> Path:
         return self._root if name == "." else self._root / name
 
-    def _list(self) -> Iterator[str]:
+    def _list(self) -> list[str]:
+        """Paths below the root of all files that are meant, in no order."""
         if self._root.is_file():
-            yield "."
-            return
+            return ["."]
         if not self._root.exists():
             raise SourceError(
                 f"There is no file or folder {self._root}.",
                 condition="PATH_NOT_FOUND",
                 location=self._context.location,
             )
-        glob = self._options.get("pathglobfilter") or self._options.get("filenamepattern")
-        for name in self._walk(str(self._root), "", frozenset()):
-            if glob and not fnmatch.fnmatchcase(name.rsplit("/", 1)[-1], glob):
-                continue
-            if self._pattern and not fnmatch.fnmatchcase(name, self._pattern):
-                continue
-            yield name
+        names: list[str] = []
+        self._walk(str(self._root), "", frozenset([os.path.realpath(self._root)]), names)
+        for pattern in self._patterns:
+            names = [name for name in names if pattern.fullmatch(f"/{name}")]
+        return names
 
-    def _walk(self, folder: str, below: str, above: frozenset[str]) -> Iterator[str]:
-        recursive = self._options.get("recursivefilelookup", "true").lower() == "true"
+    def _walk(self, folder: str, below: str, above: frozenset[str], names: list[str]) -> None:
+        """Adds the files of a folder, which may be a million: one look at each name."""
+        inner = []
         try:
-            entries = list(os.scandir(folder))
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    name = entry.name
+                    if name[0] in "._":
+                        continue
+                    if entry.is_dir():
+                        inner.append(name)
+                    else:
+                        names.append(below + name)
         except PermissionError as error:
             raise SourceError(
                 f"The folder {folder} cannot be read: there is no right to.",
                 location=self._context.location,
             ) from error
-        for entry in entries:
-            if entry.name.startswith(("_", ".")):
-                continue
-            if not entry.is_dir():
-                yield below + entry.name
-            elif recursive:
-                real = os.path.realpath(entry.path)
-                if real not in above:
-                    yield from self._walk(entry.path, f"{below}{entry.name}/", above | {real})
+        if self._options.get("recursivefilelookup", "true").lower() != "true":
+            return
+        for name in inner:
+            path = f"{folder}/{name}"
+            real = os.path.realpath(path)
+            # A link to a folder above would be walked round and round.
+            if real not in above:
+                self._walk(path, f"{below}{name}/", above | {real}, names)
+
+
+def _split(path: str) -> tuple[Path, str | None]:
+    """A path as the folder before its first wildcard, and the pattern from there on.
+
+    What is there under its literal name is no wildcard: folders may be called `a[1]`.
+    """
+    parts = Path(path).parts
+    for number, part in enumerate(parts):
+        if any(sign in part for sign in "*?[{") and not Path(*parts[: number + 1]).exists():
+            return Path(*parts[:number]), "/" + "/".join(parts[number:])
+    return Path(path), None
+
+
+def glob(pattern: str) -> re.Pattern[str]:
+    """A pattern of Spark's: `*`, `?`, `[ab]`, `[a-z]`, `[^a]`, `{ab,cd}`; `*` crosses folders.
+
+    Example:
+        >>> bool(glob("/{2023,2024}/*[^x].csv").fullmatch("/2024/03/a.csv"))
+        True
+    """
+    found, depth = [], 0
+    tokens = re.findall(r"\\.|\[[^\]]+\]|\*+/?|.", pattern, re.DOTALL)
+    for token in tokens:
+        if token.startswith("\\") and len(token) == 2:
+            found.append(re.escape(token[1]))
+        elif token == "**/":
+            found.append("(?:.*/)?")
+        elif token.startswith("*"):
+            found.append(".*" + ("/" if token.endswith("/") else ""))
+        elif token == "?":
+            found.append("[^/]")
+        elif token.startswith("[") and len(token) > 1:
+            inner = token[1:-1].replace("\\", "\\\\").replace("[", "\\[")
+            found.append(f"[{'^' + inner[1:] if inner[0] in '^!' else inner}]")
+        elif token == "{":
+            depth += 1
+            found.append("(?:")
+        elif token == "}" and depth:
+            depth -= 1
+            found.append(")")
+        else:
+            found.append("|" if token == "," and depth else re.escape(token))
+    return re.compile("".join(found) + ")" * depth, re.DOTALL)

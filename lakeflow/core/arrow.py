@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import pyarrow as pa
+from functools import cache
+from typing import TYPE_CHECKING
 
 from lakeflow.core.errors import UnsupportedError
 from lakeflow.core.schema import (
@@ -29,28 +30,38 @@ from lakeflow.core.schema import (
     Struct,
 )
 
-_TO_ARROW: dict[DataType, pa.DataType] = {
-    BOOLEAN: pa.bool_(),
-    TINYINT: pa.int8(),
-    SMALLINT: pa.int16(),
-    INT: pa.int32(),
-    BIGINT: pa.int64(),
-    FLOAT: pa.float32(),
-    DOUBLE: pa.float64(),
-    STRING: pa.string(),
-    BINARY: pa.binary(),
-    DATE: pa.date32(),
-    TIMESTAMP: pa.timestamp("us", "UTC"),
-    NTZ: pa.timestamp("us"),
-    VOID: pa.null(),
-}
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@cache
+def _primitives() -> dict[DataType, pa.DataType]:
+    import pyarrow as pa
+
+    return {
+        BOOLEAN: pa.bool_(),
+        TINYINT: pa.int8(),
+        SMALLINT: pa.int16(),
+        INT: pa.int32(),
+        BIGINT: pa.int64(),
+        FLOAT: pa.float32(),
+        DOUBLE: pa.float64(),
+        STRING: pa.string(),
+        BINARY: pa.binary(),
+        DATE: pa.date32(),
+        TIMESTAMP: pa.timestamp("us", "UTC"),
+        NTZ: pa.timestamp("us"),
+        VOID: pa.null(),
+    }
 
 
 def to_arrow(kind: DataType) -> pa.DataType:
     """The Arrow type that holds a Spark type's values."""
+    import pyarrow as pa
+
     match kind:
         case Primitive():
-            return _TO_ARROW[kind]
+            return _primitives()[kind]
         case Decimal(precision, scale):
             return pa.decimal128(precision, scale)
         case Array(element):
@@ -63,6 +74,8 @@ def to_arrow(kind: DataType) -> pa.DataType:
 
 def arrow_schema(schema: Schema) -> pa.Schema:
     """The Arrow schema of a table's columns."""
+    import pyarrow as pa
+
     return pa.schema([pa.field(f.name, to_arrow(f.type), f.nullable) for f in schema.fields])
 
 
@@ -72,8 +85,10 @@ def from_arrow(kind: pa.DataType) -> DataType:
     Raises:
         UnsupportedError: There is none.
     """
+    import pyarrow as pa
+
     types = pa.types
-    for spark, arrow in _TO_ARROW.items():
+    for spark, arrow in _primitives().items():
         if kind.equals(arrow):
             return spark
     if types.is_large_string(kind) or types.is_string_view(kind):
