@@ -57,7 +57,7 @@ def test_a_query_gives_the_rows_of_spark(lake: Path, name: str) -> None:
 
 
 def test_all_22_are_here() -> None:
-    assert QUERIES == [f"q{n:02d}" for n in range(1, 23)]
+    assert [f"q{n:02d}" for n in range(1, 23)] == QUERIES
 
 
 def tuples(table: pa.Table) -> list[tuple[object, ...]]:
