@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lakeflow.backends.parquet import Relation
+from lakeflow.backends.parquet import ParquetFiles, Relation
 from lakeflow.core.errors import DataError, Interrupted, LakeflowError
 from lakeflow.core.location import Location
 from lakeflow.core.schema import Schema
@@ -17,6 +17,9 @@ from lakeflow.dialect.types import duckdb_type, identifier
 
 if TYPE_CHECKING:
     import duckdb
+
+PATH = "__lakeflow_path"
+"""Column that names the file of a row while a partitioned table is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,22 +274,51 @@ def parquet_relation(paths: Sequence[str], schema: Schema) -> str:
     """
     if not paths:
         return empty_relation(schema)
+    names = ", ".join(identifier(field.name) for field in schema)
+    return f"SELECT {names} FROM {_read_parquet(paths, schema)}"
+
+
+def _read_parquet(paths: Sequence[str], schema: Schema, path_as: str | None = None) -> str:
     columns = ", ".join(
         f"{literal(field.name)}: {{name: {literal(field.name)}, "
         f"type: {literal(duckdb_type(field.type))}, default_value: NULL}}"
         for field in schema
     )
-    names = ", ".join(identifier(field.name) for field in schema)
     files = ", ".join(map(literal, paths))
-    return (
-        f"SELECT {names} FROM read_parquet([{files}], schema = MAP {{{columns}}}, "
-        "hive_partitioning = false)"
-    )
+    path = "" if path_as is None else f", filename = {literal(path_as)}"
+    return f"read_parquet([{files}], schema = MAP {{{columns}}}, hive_partitioning = false{path})"
 
 
 def relation_sql(found: Relation) -> str:
     """The SELECT of rows, wherever they lie."""
-    return found if isinstance(found, str) else parquet_relation(found.paths, found.schema)
+    if isinstance(found, str):
+        return found
+    if not found.partitions:
+        return parquet_relation(found.paths, found.schema)
+    return _partitioned_relation(found)
+
+
+def _partitioned_relation(files: ParquetFiles) -> str:
+    """The SELECT of a partitioned table's files, with the values that its log gives them."""
+    columns = files.partition_columns
+    values = ", ".join(
+        f"({', '.join('NULL' if text is None else literal(text) for text in (path, *found))})"
+        for path, found in zip(
+            files.paths, (values.values() for values in files.partitions), strict=True
+        )
+    )
+    names = ", ".join(
+        f"CAST(log_.v{columns.index(field.name)} AS {duckdb_type(field.type)}) "
+        f"AS {identifier(field.name)}"
+        if field.name in columns
+        else f"file_.{identifier(field.name)}"
+        for field in files.schema
+    )
+    numbered = ", ".join(f"v{number}" for number in range(len(columns)))
+    return (
+        f"SELECT {names} FROM {_read_parquet(files.paths, files.stored, path_as=PATH)} AS file_ "
+        f"JOIN (VALUES {values}) AS log_(path, {numbered}) ON file_.{PATH} = log_.path"
+    )
 
 
 def empty_relation(schema: Schema) -> str:

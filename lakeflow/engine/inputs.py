@@ -174,12 +174,12 @@ class TableStream:
         last = FeedPosition.from_json(end)
         begun = None if start is None else FeedPosition.from_json(start)
         self._same_table(begun, last)
-        paths = []
+        files = []
         for version, number, file, _ in self._files(begun, last.first, last.version):
             if version == last.version and last.files is not None and number > last.files:
                 break
-            paths.append(f"{self.table.store.url(self.table.place)}/{file.path}")
-        return ParquetFiles(tuple(paths), self.read.schema)
+            files.append(file)
+        return ParquetFiles.of(self.table.store.url(self.table.place), files, self.read.schema)
 
     def commit(self, end: Any) -> None:
         """A table needs no acknowledgement."""
@@ -224,9 +224,7 @@ def registered(session: DuckDBSession, key: str, scan: ArrowScan) -> str:
 
 def whole_table(table: Table, schema: Schema, version: int) -> ParquetFiles:
     """A table at a version."""
-    snapshot = table.at(version)
-    folder = table.store.url(table.place)
-    return ParquetFiles(tuple(f"{folder}/{file.path}" for file in snapshot.files), schema)
+    return ParquetFiles.of(table.store.url(table.place), table.at(version).files, schema)
 
 
 def absolute_options(options: Mapping[str, str], folder: Path) -> dict[str, str]:

@@ -60,6 +60,14 @@ def partition_values(
     return values
 
 
+def partition_text(kind: DataType, text: str) -> str:
+    """A value from the log of any writer, as one that every backend can cast."""
+    if kind == TIMESTAMP:
+        instant = datetime.fromisoformat(text)
+        return instant_text(instant if instant.tzinfo else instant.replace(tzinfo=UTC))
+    return text
+
+
 def instant_text(value: datetime) -> str:
     """A TIMESTAMP, which readers in every zone take for the same instant."""
     return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
