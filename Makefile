@@ -35,6 +35,7 @@ test-faults: develop ## run the tests that kill and break the engine
 	$(PYTEST) -m faults
 
 test-slow: develop ## run the long and the heavy tests
+	@.ci/setup $(VENV) bench
 	$(PYTEST) -m slow
 
 check: develop ## lint, formatting, types, import contracts

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lakeflow.backends.parquet import Relation
+from lakeflow.backends.parquet import ParquetFiles, Relation
 from lakeflow.core.errors import DataError, Interrupted, LakeflowError
 from lakeflow.core.location import Location
 from lakeflow.core.schema import Schema
@@ -19,6 +19,9 @@ from lakeflow.dialect.types import duckdb_type, identifier
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+
+PATH = "__lakeflow_path"
+"""Column that names the file of a row while a partitioned table is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,60 +366,51 @@ def parquet_relation(paths: Sequence[str], schema: Schema) -> str:
     return f"SELECT {names} FROM {_read_parquet(paths, schema)}"
 
 
-def partitioned_relation(
-    partitions: Mapping[str, Mapping[str, str | None]], columns: Sequence[str], schema: Schema
-) -> str:
-    """The SELECT of Parquet files whose partition columns stand beside them.
-
-    Args:
-        partitions: Absolute path -> value of each partition column as text.
-        columns: The partition columns.
-        schema: Columns of the result.
-    """
-    kept = {field.name: field for field in schema if field.name in set(columns)}
-    rows = ", ".join(
-        "(" + ", ".join([literal(path), *(_optional(values.get(c)) for c in kept)]) + ")"
-        for path, values in partitions.items()
-    )
-    aliases = ", ".join(["path", *(f"value_{number}" for number in range(len(kept)))])
-    numbers = {name: number for number, name in enumerate(kept)}
-    names = ", ".join(
-        f"CAST(value_{numbers[f.name]} AS {duckdb_type(f.type)}) AS {identifier(f.name)}"
-        if f.name in kept
-        else f"rows.{identifier(f.name)}"
-        for f in schema
-    )
-    stored = Schema(tuple(field for field in schema.fields if field.name not in kept))
-    files = _read_parquet([*partitions], stored, "filename = 'lakeflow_path'")
-    return (
-        f"SELECT {names} FROM {files} AS rows "
-        f"JOIN (VALUES {rows}) AS files({aliases}) ON rows.lakeflow_path = files.path"
-    )
-
-
-def _optional(text: str | None) -> str:
-    return "NULL" if text is None else literal(text)
-
-
-def _read_parquet(paths: Iterable[str], schema: Schema, *options: str) -> str:
+def _read_parquet(paths: Sequence[str], schema: Schema, path_as: str | None = None) -> str:
     columns = ", ".join(
         f"{literal(field.name)}: {{name: {literal(field.name)}, "
         f"type: {literal(duckdb_type(field.type))}, default_value: NULL}}"
         for field in schema
     )
     files = ", ".join(map(literal, paths))
-    arguments = [
-        f"[{files}]",
-        *([f"schema = MAP {{{columns}}}"] if columns else []),
-        "hive_partitioning = false",
-        *options,
-    ]
-    return f"read_parquet({', '.join(arguments)})"
+    arguments = [f"[{files}]"]
+    if columns:
+        arguments.append(f"schema = MAP {{{columns}}}")
+    if path_as is not None:
+        arguments.append(f"filename = {literal(path_as)}")
+    return f"read_parquet({', '.join(arguments)}, hive_partitioning = false)"
 
 
 def relation_sql(found: Relation) -> str:
     """The SELECT of rows, wherever they lie."""
-    return found if isinstance(found, str) else parquet_relation(found.paths, found.schema)
+    if isinstance(found, str):
+        return found
+    if not found.partitions:
+        return parquet_relation(found.paths, found.schema)
+    return _partitioned_relation(found)
+
+
+def _partitioned_relation(files: ParquetFiles) -> str:
+    """The SELECT of a partitioned table's files, with the values that its log gives them."""
+    columns = files.partition_columns
+    values = ", ".join(
+        f"({', '.join('NULL' if text is None else literal(text) for text in (path, *found))})"
+        for path, found in zip(
+            files.paths, (values.values() for values in files.partitions), strict=True
+        )
+    )
+    names = ", ".join(
+        f"CAST(log_.v{columns.index(field.name)} AS {duckdb_type(field.type)}) "
+        f"AS {identifier(field.name)}"
+        if field.name in columns
+        else f"file_.{identifier(field.name)}"
+        for field in files.schema
+    )
+    numbered = ", ".join(f"v{number}" for number in range(len(columns)))
+    return (
+        f"SELECT {names} FROM {_read_parquet(files.paths, files.stored, path_as=PATH)} AS file_ "
+        f"JOIN (VALUES {values}) AS log_(path, {numbered}) ON file_.{PATH} = log_.path"
+    )
 
 
 def empty_relation(schema: Schema) -> str:

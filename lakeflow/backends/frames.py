@@ -91,6 +91,9 @@ def _lazy_frame(files: ParquetFiles) -> pl.LazyFrame:
 
     from lakeflow.core.arrow import arrow_schema
 
+    if files.partitions:
+        return pl.concat([_partition(*found, files.schema) for found in files.by_partition()])
+
     empty = pl.from_arrow(arrow_schema(files.schema).empty_table())
     assert isinstance(empty, pl.DataFrame)
     if not files.paths:
@@ -114,9 +117,30 @@ def _lazy_frame(files: ParquetFiles) -> pl.LazyFrame:
     )
 
 
+def _partition(
+    files: ParquetFiles, values: Mapping[str, str | None], schema: Schema
+) -> pl.LazyFrame:
+    import polars as pl
+
+    constants = [
+        pl.lit(pl.Series(name, scalars)).first().alias(name)
+        for name, scalars in _constants(values, schema).items()
+    ]
+    return _lazy_frame(files).with_columns(constants).select(schema.names)
+
+
+def _constants(values: Mapping[str, str | None], schema: Schema) -> dict[str, pa.Array]:
+    """Values of partition columns, each as an array of one."""
+    import pyarrow as pa
+
+    from lakeflow.tables.arrow import to_arrow
+
+    kinds = {field.name: to_arrow(field.type) for field in schema}
+    return {name: pa.array([text], pa.string()).cast(kinds[name]) for name, text in values.items()}
+
+
 def _reader(files: ParquetFiles) -> pa.RecordBatchReader:
     import pyarrow as pa
-    import pyarrow.dataset as ds
 
     from lakeflow.core.arrow import arrow_schema
 
@@ -125,13 +149,33 @@ def _reader(files: ParquetFiles) -> pa.RecordBatchReader:
     def batches() -> Iterator[pa.RecordBatch]:
         # The first one has no rows, so that a generator can always tell its columns.
         yield pa.RecordBatch.from_pylist([], schema=schema)
-        if files.paths:
-            found = ds.dataset(list(files.paths), schema=schema, format="parquet")
-            yield from found.scanner(
-                batch_size=BATCH_ROWS, batch_readahead=2, fragment_readahead=1
-            ).to_batches()
+        if files.partitions:
+            for found, values in files.by_partition():
+                constants = _constants(values, files.schema)
+                for batch in _batches_of(found):
+                    columns = {
+                        name: pa.repeat(scalars[0], batch.num_rows)
+                        for name, scalars in constants.items()
+                    }
+                    columns |= dict(zip(batch.schema.names, batch.columns, strict=True))
+                    arrays = [columns[name] for name in schema.names]
+                    yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+        elif files.paths:
+            yield from _batches_of(files)
 
     return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def _batches_of(files: ParquetFiles) -> Iterator[pa.RecordBatch]:
+    import pyarrow.dataset as ds
+
+    from lakeflow.tables.arrow import arrow_schema
+
+    schema = arrow_schema(files.schema.nullable())
+    found = ds.dataset(list(files.paths), schema=schema, format="parquet")
+    yield from found.scanner(
+        batch_size=BATCH_ROWS, batch_readahead=2, fragment_readahead=1
+    ).to_batches()
 
 
 @dataclass

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lakeflow.backends.duckdb import DuckDBSession, RowStream, partitioned_relation
+from lakeflow.backends.duckdb import DuckDBSession, RowStream
 from lakeflow.backends.parquet import ParquetFiles, Relation
 from lakeflow.connect.discovery import find_connector
 from lakeflow.connect.source import ArrowScan, FileScan, Limit, Source
@@ -289,12 +289,9 @@ def files_relation(table: Table, files: Sequence[DataFile], schema: Schema) -> R
     from the log.
     """
     folder = table.store.url(table.place)
-    found = table.snapshot().metadata
-    if not files or not found.partition_columns or OWNER in found.configuration:
+    if OWNER in table.snapshot().metadata.configuration:
         return ParquetFiles(tuple(f"{folder}/{file.path}" for file in files), schema)
-    return partitioned_relation(
-        {f"{folder}/{file.path}": file.partition for file in files}, found.partition_columns, schema
-    )
+    return ParquetFiles.of(folder, files, schema)
 
 
 def absolute_options(options: Mapping[str, str], folder: Path) -> dict[str, str]:

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from lakeflow.backends.duckdb import DuckDBBackend, parquet_relation
+from lakeflow.backends.duckdb import DuckDBBackend, relation_sql
+from lakeflow.backends.parquet import ParquetFiles
 from lakeflow.core.clock import Clock
 from lakeflow.core.errors import LakeflowError, LeaseLost, StateError
 from lakeflow.core.events import Event
@@ -185,7 +186,7 @@ class _Rewriter:
     def __call__(self, files: tuple[DataFile, ...], folder: str) -> Sequence[DataFile]:
         snapshot = self.table.snapshot()
         place = self.table.store.url(self.table.place)
-        relation = parquet_relation([f"{place}/{file.path}" for file in files], snapshot.schema)
+        relation = relation_sql(ParquetFiles.of(place, files, snapshot.schema))
         session = self.backend.session()
         try:
             staged = session.stage(relation, f"{place}/{folder}")

@@ -79,6 +79,14 @@ def partition_text(value: Any) -> str:
             return str(value)
 
 
+def castable_text(kind: DataType, text: str) -> str:
+    """A value from the log of any writer, as one that every backend can cast."""
+    if kind == TIMESTAMP:
+        instant = datetime.fromisoformat(text)
+        return _instant_text(instant if instant.tzinfo else instant.replace(tzinfo=UTC))
+    return text
+
+
 def _instant_text(value: datetime) -> str:
     """A TIMESTAMP, which readers in every zone take for the same instant."""
     return value.astimezone(UTC).replace(tzinfo=None).isoformat("T", "microseconds") + "Z"
