@@ -19,7 +19,7 @@ from lakeflow.engine.analyze import Analysis, Surroundings, reads_of
 from lakeflow.engine.batch import BatchWriter, FlowTarget
 from lakeflow.engine.identity import Identity
 from lakeflow.engine.lease import Lease, NoLease
-from lakeflow.engine.native import Natives
+from lakeflow.engine.native import Natives, heed_signals
 from lakeflow.engine.refresh import why
 from lakeflow.engine.resolve import ResolvedFlow, SourceRead
 from lakeflow.engine.run import Run
@@ -168,6 +168,7 @@ class PreparedPipeline:
             time_zone=self.settings.session_time_zone,
         )
         self.flows = Analysis(self.graph, surroundings).run()
+        heed_signals()
         Identity(self.state, self._table, rebuilt).check(self.flows)
         return self.flows
 
