@@ -128,7 +128,7 @@ class Natives:
         assert isinstance(function, NativeQuery)
         if runs_here(function):
             return self._composed(function, relations, session)
-        assert function.file is not None
+        assert function.home is not None
         inputs = {}
         for found in function.inputs:
             files = relations[found.name]
@@ -140,7 +140,7 @@ class Natives:
             inputs[found.name] = (files, _kind(found))
         scratch.mkdir(parents=True, exist_ok=True)
         path = str(scratch / f"{uuid.uuid4().hex}.parquet")
-        call = Call(function.file, query.flow.name, query.flow.target, inputs, query.schema, path)
+        call = Call(function.home, query.flow.name, query.flow.target, inputs, query.schema, path)
         self.process.run(call, function.function.__name__, function.location)
         return ParquetFiles((path,), query.schema)
 
