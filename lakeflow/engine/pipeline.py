@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -28,12 +29,16 @@ from lakeflow.engine.state import PipelineState, RefreshRequest
 from lakeflow.engine.targets import Targets
 from lakeflow.engine.update import FlowResult, Update
 from lakeflow.pipelines import graph as graphs
-from lakeflow.pipelines.load import load
+from lakeflow.pipelines.elements import Flow
+from lakeflow.pipelines.load import Definitions, load
 from lakeflow.pipelines.spec import Project, find_project
 from lakeflow.tables.store import LocalStore
 from lakeflow.tables.table import Table
 
 FullRefresh = Sequence[str] | Literal["all"]
+
+
+Change = Callable[[Definitions, Callable[[Flow], Sequence[graphs.Read]]], Definitions]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +48,12 @@ class Pipeline:
     Args:
         name: The pipeline's name, by which the lakehouse knows it.
         project: Its files and settings.
+        change: What becomes of the definitions before they are analysed, given what a flow reads.
     """
 
     name: str
     project: Project
+    change: Change = lambda definitions, _: definitions
 
     @classmethod
     def at(cls, path: Path) -> Pipeline:
@@ -119,7 +126,7 @@ class PreparedPipeline:
             setup=SETUP,
         )
         natives = Natives.of(backend, settings)
-        definitions = load(project.files, project)
+        reads = partial(reads_of, native=natives)
         tables: dict[str, Table] = {}
 
         def table_of(name: TableName) -> Table:
@@ -127,8 +134,8 @@ class PreparedPipeline:
             return tables.setdefault(place, Table(store, place))
 
         graph = graphs.build(
-            definitions,
-            reads=lambda flow: reads_of(flow, natives),
+            pipeline.change(load(project.files, project), reads),
+            reads=reads,
             exists=lambda name: table_of(name).exists(),
         )
         sources = Sources(
