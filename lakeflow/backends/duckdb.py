@@ -251,6 +251,16 @@ class DuckDBSession:
         """A query as a relation of this session's connection."""
         return self.connection.sql(sql)
 
+    def owns(self, relation: duckdb.DuckDBPyRelation) -> bool:
+        """Whether a relation was built on this session's connection."""
+        import duckdb
+
+        try:
+            self.connection.sql("SELECT 1").cross(relation)
+        except duckdb.InvalidInputException:
+            return False
+        return True
+
     def close(self) -> None:
         """Ends the session."""
         if self in self._backend._sessions:

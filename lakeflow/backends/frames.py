@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lakeflow.backends.parquet import ParquetFiles
-from lakeflow.core.errors import DefinitionError, UnsupportedError
+from lakeflow.core.errors import (
+    DefinitionError,
+    DefinitionErrors,
+    LakeflowError,
+    UnsupportedError,
+)
 from lakeflow.core.location import Location
 from lakeflow.core.schema import VOID, DataType, Field, Schema
 from lakeflow.pipelines.queries import DATA_FRAME, LAZY_FRAME, READER, TABLE, kind_of_value
@@ -52,6 +57,8 @@ def result_schema(value: Any, function: str, location: Location) -> tuple[Schema
     Raises:
         DefinitionError: A column has a type that no table can hold, or there is no batch to tell.
     """
+    from lakeflow.core.arrow import from_arrow
+
     kind = kind_of_value(value)
     if kind == LAZY_FRAME:
         found = value.collect_schema().to_frame().to_arrow().schema
@@ -62,7 +69,8 @@ def result_schema(value: Any, function: str, location: Location) -> tuple[Schema
     else:
         value = _begun(value, function, location)
         found = value.schema
-    return _schema(found, function, location), value
+    columns = [(column.name, column.type) for column in found]
+    return columns_of(columns, from_arrow, function, location), value
 
 
 def is_stream_of_batches(value: Any) -> bool:
@@ -133,7 +141,7 @@ def _constants(values: Mapping[str, str | None], schema: Schema) -> dict[str, pa
     """Values of partition columns, each as an array of one."""
     import pyarrow as pa
 
-    from lakeflow.tables.arrow import to_arrow
+    from lakeflow.core.arrow import to_arrow
 
     kinds = {field.name: to_arrow(field.type) for field in schema}
     return {name: pa.array([text], pa.string()).cast(kinds[name]) for name, text in values.items()}
@@ -169,7 +177,7 @@ def _reader(files: ParquetFiles) -> pa.RecordBatchReader:
 def _batches_of(files: ParquetFiles) -> Iterator[pa.RecordBatch]:
     import pyarrow.dataset as ds
 
-    from lakeflow.tables.arrow import arrow_schema
+    from lakeflow.core.arrow import arrow_schema
 
     schema = arrow_schema(files.schema.nullable())
     found = ds.dataset(list(files.paths), schema=schema, format="parquet")
@@ -231,31 +239,52 @@ def _write_batches(value: Any, path: str) -> None:
                 writer.write_table(batch, row_group_size=BATCH_ROWS)
 
 
-def _schema(found: pa.Schema, function: str, location: Location) -> Schema:
-    """The columns of an Arrow schema; every one that no table can hold is named."""
-    from lakeflow.core.arrow import from_arrow
+def columns_of(
+    columns: Iterable[tuple[str, Any]],
+    spark_type: Callable[[Any], DataType],
+    function: str,
+    location: Location,
+) -> Schema:
+    """The columns of a function's result as a table's.
 
+    Args:
+        columns: Names and types, in the words of the library.
+        spark_type: Translates one of those, or raises `UnsupportedError`.
+        function: Whose result it is, for errors.
+        location: Where it is defined.
+
+    Raises:
+        DefinitionErrors: Every column that no table can hold, by its name.
+    """
     fields: list[Field] = []
-    for column in found:
+    errors: list[LakeflowError] = []
+    for name, found in columns:
         try:
-            kind = from_arrow(column.type)
-        except UnsupportedError as error:
-            raise UnsupportedError(
-                f"Column {column.name} of {function} has the type {column.type}, which no Delta "
-                "table can hold.",
-                condition="UNSUPPORTED_DATATYPE",
-                location=location,
-                hint=f"Cast it in the function: {_instead(str(column.type))}.",
-            ) from error
-        if _has_void(kind):
-            raise DefinitionError(
-                f"Column {column.name} of {function} is NULL without a type.",
-                condition="UNSUPPORTED_DATATYPE",
-                location=location,
-                hint="Give it one in the function, such as pl.lit(None, dtype=pl.String) or "
-                "pa.nulls(n, pa.string()).",
+            kind = spark_type(found)
+        except UnsupportedError:
+            errors.append(
+                UnsupportedError(
+                    f"Column {name} of {function} has the type {found}, which no Delta table can "
+                    "hold.",
+                    condition="UNSUPPORTED_DATATYPE",
+                    location=location,
+                    hint=f"Cast it in the function: {_instead(str(found))}.",
+                )
             )
-        fields.append(Field(column.name, kind))
+            continue
+        if _has_void(kind):
+            errors.append(
+                DefinitionError(
+                    f"Column {name} of {function} is NULL without a type.",
+                    condition="UNSUPPORTED_DATATYPE",
+                    location=location,
+                    hint="Give it one in the function: pl.lit(None, dtype=pl.String), "
+                    "pa.nulls(n, pa.string()) or CAST(NULL AS VARCHAR).",
+                )
+            )
+        fields.append(Field(name, kind))
+    if errors:
+        raise DefinitionErrors(errors)
     _check_names([field.name for field in fields], function, location)
     return Schema(tuple(fields))
 
@@ -290,7 +319,7 @@ def _instead(kind: str) -> str:
     """What to cast a type to that no table can hold."""
     if kind.startswith("timestamp[ns"):
         return 'to microseconds, as in .dt.cast_time_unit("us")'
-    if kind.startswith("uint64"):
+    if kind.startswith(("uint64", "UBIGINT", "HUGEINT", "UHUGEINT")):
         return "to a 64-bit integer or DECIMAL(20,0)"
     if kind.startswith(("time", "duration")):
         return "to an integer or to text"

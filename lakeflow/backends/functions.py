@@ -22,6 +22,7 @@ from lakeflow.core.errors import DataError, Interrupted, LakeflowError
 from lakeflow.core.location import Location
 from lakeflow.core.names import TableName
 from lakeflow.core.schema import Schema
+from lakeflow.pipelines.elements import Home
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Call:
     """A function to be called with a batch.
 
     Args:
-        file: The definition file that declares it.
+        home: The definition file that declares it.
         flow: The flow whose query it is.
         target: What that writes.
         inputs: Name of a parameter, or key of a read inside -> its rows and its type.
@@ -37,7 +38,7 @@ class Call:
         path: Where the result goes, as one Parquet file.
     """
 
-    file: str
+    home: Home
     flow: str
     target: TableName
     inputs: Mapping[str, tuple[ParquetFiles, str]]

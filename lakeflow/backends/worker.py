@@ -18,7 +18,7 @@ from lakeflow.backends.functions import Call, out_of_memory
 from lakeflow.core.errors import DataError, LakeflowError
 from lakeflow.core.names import TableName
 from lakeflow.core.schema import Schema
-from lakeflow.pipelines.elements import NativeQuery
+from lakeflow.pipelines.elements import Home, NativeQuery
 from lakeflow.pipelines.functions import function_error, invoke
 from lakeflow.pipelines.load import load_python
 from lakeflow.pipelines.registry import ListRegistry
@@ -31,24 +31,25 @@ class Functions:
     """The functions of definition files, each file loaded once."""
 
     def __init__(self) -> None:
-        self._files: dict[str, dict[tuple[str, TableName], NativeQuery]] = {}
+        self._files: dict[Home, dict[tuple[str, TableName], NativeQuery]] = {}
 
     def find(self, call: Call) -> NativeQuery:
         """The function of a call."""
-        if call.file not in self._files:
-            registry = ListRegistry()
-            load_python(Path(call.file), registry)
-            self._files[call.file] = {
+        home = call.home
+        if home not in self._files:
+            registry = ListRegistry(home.catalog, home.schema)
+            load_python(Path(home.file), registry)
+            self._files[home] = {
                 (flow.name, flow.target): flow.query
                 for flow in registry.flows
                 if isinstance(flow.query, NativeQuery)
             }
             # Functions may import at any time what lies beside their file.
-            sys.path.insert(0, str(Path(call.file).parent))
-        found = self._files[call.file].get((call.flow, call.target))
+            sys.path.insert(0, str(Path(home.file).parent))
+        found = self._files[home].get((call.flow, call.target))
         if found is None:
             raise DataError(
-                f"{call.file} declares no flow {call.flow} any more; it declares something else "
+                f"{home.file} declares no flow {call.flow} any more; it declares something else "
                 "each time it is loaded, or was changed during the update.",
                 hint="Let what a file declares depend on nothing that changes.",
             )

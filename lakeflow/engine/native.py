@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import uuid
 from collections.abc import Mapping
 from contextlib import closing, redirect_stdout
@@ -20,13 +22,13 @@ from lakeflow.backends.duckdb import (
 from lakeflow.backends.functions import Call, FunctionProcess
 from lakeflow.backends.parquet import ParquetFiles, Relation
 from lakeflow.core.errors import DefinitionError, LakeflowError, UnsupportedError
-from lakeflow.core.schema import Field, Schema
+from lakeflow.core.schema import Schema
 from lakeflow.core.settings import Settings
 from lakeflow.dialect.query import Lowered
 from lakeflow.dialect.types import from_duckdb_type
 from lakeflow.engine.resolve import ResolvedQuery
 from lakeflow.pipelines.elements import NativeQuery, Parameter, SqlQuery
-from lakeflow.pipelines.functions import invoke
+from lakeflow.pipelines.functions import function_error, invoke
 from lakeflow.pipelines.queries import KINDS, RELATION, kind_of_value
 
 CHILD_KINDS = tuple(kind for kind in KINDS if kind != RELATION)
@@ -84,7 +86,9 @@ class Natives:
                 text = self._composed(query, relations, session)
                 described = session.rows(f"DESCRIBE {text}", query.location)
             self._results[id(query)] = RELATION
-            return Schema(tuple(Field(row[0], from_duckdb_type(row[1])) for row in described))
+            columns = [(name, kind) for name, kind, *_ in described]
+            function = query.function.__name__
+            return frames.columns_of(columns, from_duckdb_type, function, query.location)
         values = {
             found.name: frames.value_of(ParquetFiles((), inputs[found.name]), _kind(found))
             for found in query.inputs
@@ -93,7 +97,12 @@ class Natives:
         if not _is_data(result):
             raise self._wrong_result(query, result)
         self._results[id(query)] = kind_of_value(result)
-        schema, _ = frames.result_schema(result, query.function.__name__, query.location)
+        try:
+            schema, _ = frames.result_schema(result, query.function.__name__, query.location)
+        except LakeflowError:
+            raise
+        except Exception as error:
+            raise function_error(query, error) from error
         return schema
 
     def is_eager(self, query: NativeQuery) -> bool:
@@ -119,7 +128,7 @@ class Natives:
         assert isinstance(function, NativeQuery)
         if runs_here(function):
             return self._composed(function, relations, session)
-        assert function.file is not None
+        assert function.home is not None
         inputs = {}
         for found in function.inputs:
             files = relations[found.name]
@@ -131,7 +140,7 @@ class Natives:
             inputs[found.name] = (files, _kind(found))
         scratch.mkdir(parents=True, exist_ok=True)
         path = str(scratch / f"{uuid.uuid4().hex}.parquet")
-        call = Call(function.file, query.flow.name, query.flow.target, inputs, query.schema, path)
+        call = Call(function.home, query.flow.name, query.flow.target, inputs, query.schema, path)
         self.process.run(call, function.function.__name__, function.location)
         return ParquetFiles((path,), query.schema)
 
@@ -178,16 +187,14 @@ class Natives:
         found = self._call(query, values)
         if kind_of_value(found) != RELATION:
             raise self._wrong_result(query, found)
-        text: str = found.sql_query()
-        try:
-            session.rows(f"SELECT * FROM ({text}) LIMIT 0", query.location)
-        except LakeflowError as error:
+        if not session.owns(found):
             raise DefinitionError(
-                f"{query.function.__name__} returns a relation of another connection, or one that "
-                f"cannot run: {error.message}",
+                f"{query.function.__name__} returns a relation of another connection.",
+                condition="QUERY_FUNCTION_RESULT_NOT_A_QUERY",
                 location=query.location,
                 hint="Build the result from the function's parameters.",
-            ) from error
+            )
+        text: str = found.sql_query()
         return text
 
     def _call(self, query: NativeQuery, values: Mapping[str, Any]) -> Any:
@@ -213,6 +220,18 @@ class Natives:
             location=query.location,
             hint=hint,
         )
+
+
+def heed_signals() -> None:
+    """Installs the handler of Ctrl-C once more, if this is the main thread.
+
+    Importing Polars puts a handler of its own before it, after which a signal no longer wakes a
+    main thread that waits for flows.
+    """
+    if threading.current_thread() is threading.main_thread():
+        handler = signal.getsignal(signal.SIGINT)
+        if handler is not None:
+            signal.signal(signal.SIGINT, handler)
 
 
 def runs_here(query: NativeQuery) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -21,7 +22,7 @@ from lakeflow.engine.batch import BatchWriter, FlowTarget
 from lakeflow.engine.identity import Identity
 from lakeflow.engine.lease import Lease, NoLease
 from lakeflow.engine.lowerings import Lowerings
-from lakeflow.engine.native import Natives
+from lakeflow.engine.native import Natives, heed_signals
 from lakeflow.engine.refresh import why
 from lakeflow.engine.resolve import ResolvedFlow
 from lakeflow.engine.run import Run
@@ -30,12 +31,16 @@ from lakeflow.engine.state import PipelineState, RefreshRequest
 from lakeflow.engine.targets import Targets
 from lakeflow.engine.update import FlowResult, Update
 from lakeflow.pipelines import graph as graphs
-from lakeflow.pipelines.load import load
+from lakeflow.pipelines.elements import Flow
+from lakeflow.pipelines.load import Definitions, load
 from lakeflow.pipelines.spec import Project, find_project
 from lakeflow.tables.store import LocalStore
 from lakeflow.tables.table import Table
 
 FullRefresh = Sequence[str] | Literal["all"]
+
+
+Change = Callable[[Definitions, Callable[[Flow], Sequence[graphs.Read]]], Definitions]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +50,12 @@ class Pipeline:
     Args:
         name: The pipeline's name, by which the lakehouse knows it.
         project: Its files and settings.
+        change: What becomes of the definitions before they are analysed, given what a flow reads.
     """
 
     name: str
     project: Project
+    change: Change = lambda definitions, _: definitions
 
     @classmethod
     def at(cls, path: Path) -> Pipeline:
@@ -125,14 +132,15 @@ class PreparedPipeline:
         )
         natives = Natives.of(backend, settings)
         lowerings = Lowerings(store, f"{state.folder}/lowerings")
+        reads = partial(reads_of, native=natives, lowerings=lowerings)
         tables: dict[str, Table] = {}
 
         def table_of(name: TableName) -> Table:
             return tables.setdefault(place_of(name), Table(store, place_of(name)))
 
         graph = graphs.build(
-            definitions,
-            reads=lambda flow: reads_of(flow, natives, lowerings),
+            pipeline.change(definitions, reads),
+            reads=reads,
             exists=lambda name: table_of(name).exists(),
         )
         sources = Sources(
@@ -175,6 +183,7 @@ class PreparedPipeline:
         )
         self.flows = Analysis(self.graph, surroundings).run()
         check_sharing(self.flows)
+        heed_signals()
         Identity(self.state, self._table, rebuilt).check(self.flows)
         return self.flows
 

@@ -86,11 +86,11 @@ class Session:
     def __post_init__(self) -> None:
         self.store = LocalStore(self.settings.lakehouse)
 
-    def run(self, path: Path, *, full_refresh: FullRefresh = ()) -> UpdateResult:
+    def run(self, path: Path | Pipeline, *, full_refresh: FullRefresh = ()) -> UpdateResult:
         """Runs one update of a pipeline.
 
         Args:
-            path: A definition file, a folder of them, or a project file.
+            path: A definition file, a folder of them, or a project file; or what was found there.
             full_refresh: Tables to rebuild, or `all`.
 
         Returns:
@@ -100,7 +100,7 @@ class Session:
             DefinitionErrors: Everything that is declared wrongly; nothing was run.
             LeaseHeld: Another update of the pipeline is running.
         """
-        pipeline = Pipeline.at(path)
+        pipeline = path if isinstance(path, Pipeline) else Pipeline.at(path)
         state = PipelineState(self.store, pipeline.name)
         lease = self._lease(state)
         try:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar, overload
 
-from lakeflow.core.errors import DefinitionError, UnsupportedError
+from lakeflow.core.errors import DefinitionError, LakeflowError, UnsupportedError
 from lakeflow.core.location import Location, caller_location
-from lakeflow.core.names import TableName, nearest
+from lakeflow.core.names import split_name
 from lakeflow.core.schema import Schema
 from lakeflow.pipelines.elements import (
     Dataset,
@@ -22,24 +22,14 @@ from lakeflow.pipelines.elements import (
     Violation,
 )
 from lakeflow.pipelines.functions import defined_at, native_query
-from lakeflow.pipelines.registry import active_registry
+from lakeflow.pipelines.options import check_options
+from lakeflow.pipelines.registry import ListRegistry, Registry, active_registry
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 PENDING = "__lakeflow_expectations__"
 DECLARED = "__lakeflow_dataset__"
-
-_OPTIONS = ("name", "comment", "spark_conf", "table_properties", "partition_cols", "cluster_by")
-_TABLE_OPTIONS = frozenset({*_OPTIONS, "schema", "format"})
-_VIEW_OPTIONS = frozenset({"name", "comment", "spark_conf"})
-_STREAMING_OPTIONS = frozenset(
-    {*_TABLE_OPTIONS, "expect_all", "expect_all_or_drop", "expect_all_or_fail"}
-    | {"expect_all_or_quarantine"}
-)
-_REFUSED = frozenset(
-    "path row_filter private temporary cluster_by_auto refresh_policy once replace_using "
-    "sequence_by import_checkpoint depends_on full_refresh".split()
-)
+FLOW = "__lakeflow_flow__"
 
 
 @overload
@@ -65,7 +55,7 @@ def table(query_function: Any = None, /, **options: Any) -> Any:
         >>> large_orders().text
         'SELECT * FROM STREAM orders WHERE amount > 1000'
     """
-    return _dataset(None, query_function, options, _TABLE_OPTIONS)
+    return _dataset("table", None, query_function, options)
 
 
 @overload
@@ -88,7 +78,7 @@ def materialized_view(query_function: Any = None, /, **options: Any) -> Any:
         ... def orders_per_day():
         ...     return sql("SELECT day, count(*) AS orders FROM orders GROUP BY day")
     """
-    return _dataset("materialized_view", query_function, options, _TABLE_OPTIONS)
+    return _dataset("materialized_view", "materialized_view", query_function, options)
 
 
 @overload
@@ -111,31 +101,21 @@ def temporary_view(query_function: Any = None, /, **options: Any) -> Any:
         ... def paid():
         ...     return sql("SELECT * FROM orders WHERE paid")
     """
-    return _dataset("temporary_view", query_function, options, _VIEW_OPTIONS)
+    return _dataset("temporary_view", "temporary_view", query_function, options)
 
 
 view = temporary_view
 
 
-def append_flow(
-    *,
-    target: str,
-    name: str | None = None,
-    comment: str | None = None,
-    spark_conf: Mapping[str, str] | None = None,
-    **unknown: Any,
-) -> Callable[[Function], Function]:
+def append_flow(*, target: str, **options: Any) -> Callable[[Function], Function]:
     """Declares a further query whose rows are appended to a streaming table.
 
     Args:
         target: The streaming table.
-        name: The flow's name; the function's if omitted.
-        comment: What it is for.
-        spark_conf: Settings of this flow only.
-        unknown: Refused by name.
+        options: `name`, `comment` and `spark_conf`.
 
     Raises:
-        DefinitionError: An option is unknown.
+        DefinitionError: An option is unknown or of a wrong type.
 
     Example:
         >>> from lakeflow import sql
@@ -144,25 +124,33 @@ def append_flow(
         ...     return sql("SELECT * FROM STREAM mail_orders")
     """
     location = caller_location()
-    known = frozenset({"target", "name", "comment", "spark_conf"})
-    _check_options(unknown, known, location)
 
-    def declare(function: Function) -> Function:
-        registry = active_registry()
-        if registry is not None:
-            registry.register_flow(
-                Flow(
-                    name or function.__name__,
-                    TableName.parse(target),
-                    native_query(function),
-                    defined_at(function, location),
-                    comment,
-                    dict(spark_conf or {}),
-                )
+    def register(registry: Registry, function: Any) -> None:
+        check_options("append_flow", {"target": target, **options}, location)
+        name = options.get("name") or _name_of(function, location)
+        if len(split_name(name)) > 1:
+            raise DefinitionError(
+                f"The flow {name} has a name of several parts.",
+                condition="MULTIPART_FLOW_NAME_NOT_SUPPORTED",
+                location=location,
+                hint=f"Call it {split_name(name)[-1]}.",
             )
-        return function
+        if getattr(function, PENDING, ()):
+            raise _no_rules_of_flows(function, location)
+        setattr(function, FLOW, name)
+        place = defined_at(function, location)
+        registry.register_flow(
+            Flow(
+                name,
+                registry.complete(target),
+                native_query(function),
+                place,
+                options.get("comment"),
+                dict(options.get("spark_conf") or {}),
+            )
+        )
 
-    return declare
+    return declaring(register, location)
 
 
 def create_streaming_table(name: str, **options: Any) -> None:
@@ -180,111 +168,146 @@ def create_streaming_table(name: str, **options: Any) -> None:
         >>> create_streaming_table("orders", expect_all_or_drop={"has id": "id IS NOT NULL"})
     """
     location = caller_location()
-    _check_options(options, _STREAMING_OPTIONS, location)
-    kinds: dict[str, Violation] = {
-        "expect_all": "warn",
-        "expect_all_or_drop": "drop",
-        "expect_all_or_fail": "fail",
-        "expect_all_or_quarantine": "quarantine",
-    }
-    rules = tuple(
-        Expectation(rule, condition, kind, location)
-        for option, kind in kinds.items()
-        for rule, condition in (options.pop(option, None) or {}).items()
-    )
-    registry = active_registry()
-    if registry is not None:
-        dataset = _declared("streaming_table", name, options, location)
+
+    def register(registry: Registry, _: None) -> None:
+        check_options("create_streaming_table", {"name": name, **options}, location)
+        rules = tuple(
+            Expectation(rule, condition, kind, location)
+            for option, kind in _RULES.items()
+            for rule, condition in (options.get(option) or {}).items()
+        )
+        dataset = _declared(registry, "streaming_table", name, options, location)
         registry.register_dataset(replace(dataset, expectations=rules))
 
+    declaring(register, location)(None)
 
-def add_expectations(function: Function, rules: Sequence[Expectation]) -> Function:
-    """Adds rules to the dataset that a function declares, above or below its decorator."""
+
+def add_expectations(function: Any, rules: Sequence[Expectation]) -> None:
+    """Adds rules to the dataset that a function declares, above or below its decorator.
+
+    Raises:
+        DefinitionError: It declares a flow, which has no rules of its own.
+    """
+    if getattr(function, FLOW, None) is not None:
+        raise _no_rules_of_flows(function, rules[0].location)
     declared: Dataset | None = getattr(function, DECLARED, None)
     if declared is None:
-        pending = (*rules, *getattr(function, PENDING, ()))
-        setattr(function, PENDING, pending)
-        return function
+        setattr(function, PENDING, (*rules, *getattr(function, PENDING, ())))
+        return
     wider = replace(declared, expectations=(*rules, *declared.expectations))
     setattr(function, DECLARED, wider)
     registry = active_registry()
     if registry is not None:
         registry.register_dataset(wider)
-    return function
+
+
+_RULES: dict[str, Violation] = {
+    "expect_all": "warn",
+    "expect_all_or_drop": "drop",
+    "expect_all_or_fail": "fail",
+    "expect_all_or_quarantine": "quarantine",
+}
+
+
+def declaring(
+    register: Callable[[Registry, Any], None], location: Location
+) -> Callable[[Any], Any]:
+    """A decorator that gives its function back.
+
+    While a file is loaded an error is kept, so that those of later declarations are told with it.
+    Outside of loading everything is checked and nothing kept.
+    """
+
+    def declare(function: Any) -> Any:
+        registry = active_registry()
+        try:
+            register(registry or ListRegistry(), function)
+        except LakeflowError as error:
+            error.location = error.location or location
+            if registry is None:
+                raise
+            registry.register_error(error)
+        return function
+
+    return declare
 
 
 def _dataset(
-    kind: DatasetKind | None, function: Any, options: dict[str, Any], known: frozenset[str]
+    decorator: str, kind: DatasetKind | None, function: Any, options: dict[str, Any]
 ) -> Any:
     location = caller_location()
-    if function is not None and not callable(function):
-        raise DefinitionError(
-            f"A decorator takes options by name; {function!r} was given by position.",
-            condition="DECORATOR_ARGUMENT_NOT_CALLABLE",
-            location=location,
-            hint=f"Write name={function!r}.",
-        )
-    _check_options(options, known, location)
 
-    def declare(found: Function) -> Function:
+    def register(registry: Registry, found: Any) -> None:
         if not callable(found):
-            raise DefinitionError(f"{found!r} is not a function.", location=location)
+            raise DefinitionError(
+                f"A decorator takes options by name; {found!r} was given by position.",
+                condition="DECORATOR_ARGUMENT_NOT_CALLABLE",
+                location=location,
+                hint=f"Write name={found!r}.",
+            )
+        check_options(decorator, options, location)
         place = defined_at(found, location)
-        dataset = _declared(kind, options.get("name") or found.__name__, options, place)
+        name = options.get("name") or _name_of(found, location)
+        dataset = _declared(registry, kind, name, options, place)
         dataset = replace(dataset, expectations=tuple(getattr(found, PENDING, ())))
         setattr(found, DECLARED, dataset)
-        registry = active_registry()
-        if registry is not None:
-            registry.register_dataset(dataset)
-            query = native_query(found)
-            conf = dict(options.get("spark_conf") or {})
-            registry.register_flow(
-                Flow(dataset.name.short, dataset.name, query, place, dataset.comment, conf)
-            )
-        return found
+        query = native_query(found)
+        registry.register_dataset(dataset)
+        conf = dict(options.get("spark_conf") or {})
+        registry.register_flow(
+            Flow(dataset.name.short, dataset.name, query, place, dataset.comment, conf)
+        )
 
+    declare = declaring(register, location)
     return declare if function is None else declare(function)
 
 
 def _declared(
-    kind: DatasetKind | None, name: str, options: Mapping[str, Any], location: Location
+    registry: Registry,
+    kind: DatasetKind | None,
+    name: str,
+    options: Mapping[str, Any],
+    location: Location,
 ) -> Dataset:
     if options.get("format") not in (None, "delta"):
         raise UnsupportedError(
             f"Tables are Delta tables; format={options['format']!r} is not supported.",
             location=location,
         )
+    if kind == "temporary_view" and len(split_name(name)) > 1:
+        raise DefinitionError(
+            f"The view {name} has a name of several parts.",
+            condition="MULTIPART_TEMPORARY_VIEW_NAME_NOT_SUPPORTED",
+            location=location,
+            hint=f"Call it {split_name(name)[-1]}: a temporary view belongs to no schema.",
+        )
     schema = options.get("schema")
     return Dataset(
-        TableName.parse(_typed("name", name, str, location)),
+        registry.complete(name),
         kind,
         location,
-        Schema.from_ddl(schema) if isinstance(schema, str) else schema,
-        _typed("comment", options.get("comment"), str, location),
-        tuple(_typed("partition_cols", options.get("partition_cols"), list, location) or ()),
-        tuple(_typed("cluster_by", options.get("cluster_by"), list, location) or ()),
-        dict(_typed("table_properties", options.get("table_properties"), dict, location) or {}),
+        None if schema is None else Schema.from_ddl(schema),
+        options.get("comment"),
+        tuple(options.get("partition_cols") or ()),
+        tuple(options.get("cluster_by") or ()),
+        dict(options.get("table_properties") or {}),
     )
 
 
-def _typed(name: str, value: Any, kind: type, location: Location) -> Any:
-    if value is None or isinstance(value, kind):
-        return value
-    raise DefinitionError(
-        f"{name} is a {kind.__name__}, not {value!r}.",
-        condition="NOT_EXPECTED_TYPE",
-        location=location,
-    )
-
-
-def _check_options(options: Mapping[str, Any], known: frozenset[str], location: Location) -> None:
-    for option in options:
-        if option in known:
-            continue
-        if option in _REFUSED:
-            raise UnsupportedError(f"The option {option} is not supported.", location=location)
+def _name_of(function: Any, location: Location) -> str:
+    name = getattr(function, "__name__", "<unnamed>")
+    if name.startswith("<"):
         raise DefinitionError(
-            f"{option} is not an option here.",
+            "A query without a name of its own declares nothing.",
             location=location,
-            hint=nearest(option, known) or f"Options are {', '.join(sorted(known))}.",
+            hint="Give it one: name='orders'.",
         )
+    return str(name)
+
+
+def _no_rules_of_flows(function: Any, location: Location) -> DefinitionError:
+    return DefinitionError(
+        f"{function.__name__} is a flow; expectations belong to the table that it fills.",
+        location=location,
+        hint="Give them to the table: create_streaming_table(name, expect_all={...}).",
+    )

@@ -82,6 +82,21 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
+class Home:
+    """The definition file that declares a function.
+
+    Args:
+        file: Its path.
+        catalog: Of names in it that do not say one.
+        schema: Likewise.
+    """
+
+    file: str
+    catalog: str
+    schema: str
+
+
+@dataclass(frozen=True, slots=True)
 class NativeQuery:
     """A pure function over Polars, DuckDB or Arrow values.
 
@@ -93,14 +108,14 @@ class NativeQuery:
         parameters: Those that name what it reads, in order.
         location: Where it is defined.
         reads: What it reads inside.
-        file: The definition file that declares it.
+        home: Where it can be loaded again; None outside of a definition file.
     """
 
     function: Callable[..., Any]
     parameters: tuple[Parameter, ...]
     location: Location
     reads: tuple[Parameter, ...] = ()
-    file: str | None = None
+    home: Home | None = None
 
     @property
     def inputs(self) -> tuple[Parameter, ...]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from lakeflow.core.location import caller_location
-from lakeflow.pipelines.api import add_expectations
+from lakeflow.core.errors import DefinitionError
+from lakeflow.core.location import Location, caller_location
+from lakeflow.pipelines.api import add_expectations, declaring
 from lakeflow.pipelines.elements import Expectation, Violation
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -99,5 +100,22 @@ def expect_all_or_quarantine(expectations: Mapping[str, str]) -> Decorator[Any]:
 
 def _rules(conditions: Mapping[str, str], violation: Violation) -> Decorator[Any]:
     location = caller_location()
-    rules = [Expectation(n, text, violation, location) for n, text in conditions.items()]
-    return lambda function: add_expectations(function, rules)
+    return declaring(
+        lambda _, function: add_expectations(function, _read(conditions, violation, location)),
+        location,
+    )
+
+
+def _read(
+    conditions: Mapping[str, str], violation: Violation, location: Location
+) -> list[Expectation]:
+    if isinstance(conditions, Mapping) and all(
+        isinstance(part, str) for pair in conditions.items() for part in pair
+    ):
+        return [Expectation(n, text, violation, location) for n, text in conditions.items()]
+    raise DefinitionError(
+        f"Expectations are a dict of str to str, name to condition, not {conditions!r}.",
+        condition="NOT_EXPECTED_TYPE",
+        location=location,
+        hint="Write a condition as Spark SQL text.",
+    )

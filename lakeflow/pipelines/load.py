@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,8 @@ from lakeflow.core.names import TableName, split_name
 from lakeflow.dialect.parse import parse_file
 from lakeflow.dialect.statements import CreateFlow, CreateTable, CreateView, SetOption, UseName
 from lakeflow.dialect.text import QueryText
-from lakeflow.pipelines.elements import Dataset, Expectation, Flow, NativeQuery, SqlQuery
+from lakeflow.pipelines.api import DECLARED, PENDING
+from lakeflow.pipelines.elements import Dataset, Expectation, Flow, Home, NativeQuery, SqlQuery
 from lakeflow.pipelines.properties import is_setting
 from lakeflow.pipelines.registry import ListRegistry, registration
 from lakeflow.pipelines.spec import Project
@@ -45,7 +46,7 @@ def load(files: Sequence[Path], project: Project) -> Definitions:
         files: Python and SQL files, in order.
         project: Completes names and gives the values of parameters.
     """
-    registry = ListRegistry()
+    registry = ListRegistry(project.catalog, project.schema)
     errors: list[LakeflowError] = []
     for file in files:
         try:
@@ -57,7 +58,8 @@ def load(files: Sequence[Path], project: Project) -> Definitions:
             errors.extend(found.errors)
         except LakeflowError as error:
             errors.append(error)
-    return Definitions(tuple(registry.datasets), tuple(registry.flows), tuple(errors))
+    told = (*registry.errors, *errors)
+    return Definitions(tuple(registry.datasets), tuple(registry.flows), told)
 
 
 def load_python(file: Path, registry: ListRegistry) -> None:
@@ -77,7 +79,7 @@ def load_python(file: Path, registry: ListRegistry) -> None:
     module.__file__ = str(file)
     sys.modules[module.__name__] = module  # dataclasses look their annotations up there
     sys.path.insert(0, str(file.parent))
-    declared = ListRegistry()
+    declared = ListRegistry(registry.catalog, registry.schema)
     try:
         # What a definition file prints is for people; stdout may be read by a program.
         with registration(declared), redirect_stdout(sys.stderr):
@@ -96,11 +98,26 @@ def load_python(file: Path, registry: ListRegistry) -> None:
         for dataset in declared.datasets:
             registry.register_dataset(dataset)
         for flow in declared.flows:
-            registry.register_flow(replace(flow, query=_of_file(flow.query, file)))
+            query = flow.query
+            if isinstance(query, NativeQuery):
+                home = Home(str(file), registry.catalog, registry.schema)
+                query = replace(query, home=home)
+            registry.register_flow(replace(flow, query=query))
+        for wrong in declared.errors or _rules_of_nothing(module):
+            registry.register_error(wrong)
 
 
-def _of_file(query: SqlQuery | NativeQuery, file: Path) -> SqlQuery | NativeQuery:
-    return replace(query, file=str(file)) if isinstance(query, NativeQuery) else query
+def _rules_of_nothing(module: types.ModuleType) -> Iterator[LakeflowError]:
+    """Expectations of functions that declare no dataset."""
+    for value in list(vars(module).values()):
+        if isinstance(value, types.FunctionType) and not hasattr(value, DECLARED):
+            rules = getattr(value, PENDING, ())
+            if rules and value.__globals__ is vars(module):
+                yield DefinitionError(
+                    f"{value.__name__} has expectations and declares no dataset.",
+                    location=rules[0].location,
+                    hint="Add a decorator such as @table.",
+                )
 
 
 def _load_sql(file: Path, project: Project, registry: ListRegistry) -> tuple[LakeflowError, ...]:

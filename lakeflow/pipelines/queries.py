@@ -142,9 +142,9 @@ def kind_of(annotation: Any, namespace: Mapping[str, Any], what: str, location: 
         UnsupportedError: It is none of `KINDS`.
     """
     if isinstance(annotation, str):
-        found = _resolved(annotation, namespace)
-        full = _from_text(annotation) if found is None else _full_name(found)
-        said = annotation
+        said = annotation.strip("'\"")  # both quoted and made text by `from __future__`
+        found = _resolved(said, namespace)
+        full = _from_text(said) if found is None else _full_name(found)
     else:
         full = said = _full_name(annotation)
     if full in KINDS:

@@ -7,11 +7,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from lakeflow.core.errors import LakeflowError
+from lakeflow.core.names import DEFAULT_CATALOG, DEFAULT_SCHEMA, TableName
 from lakeflow.pipelines.elements import Dataset, Flow
 
 
 class Registry(ABC):
-    """Takes what the decorators declare."""
+    """Takes what the decorators declare.
+
+    Args:
+        catalog: Of names that do not say one.
+        schema: Likewise.
+    """
+
+    def __init__(self, catalog: str = DEFAULT_CATALOG, schema: str = DEFAULT_SCHEMA) -> None:
+        self.catalog = catalog
+        self.schema = schema
+
+    def complete(self, name: str) -> TableName:
+        """A name with all its parts."""
+        return TableName.parse(name, catalog=self.catalog, schema=self.schema)
 
     @abstractmethod
     def register_dataset(self, dataset: Dataset) -> None:
@@ -21,13 +36,19 @@ class Registry(ABC):
     def register_flow(self, flow: Flow) -> None:
         """Takes a flow."""
 
+    @abstractmethod
+    def register_error(self, error: LakeflowError) -> None:
+        """Takes what is wrong with a declaration; it was not registered."""
+
 
 class ListRegistry(Registry):
     """Keeps declarations in lists: for loading, and as the fake in tests."""
 
-    def __init__(self) -> None:
+    def __init__(self, catalog: str = DEFAULT_CATALOG, schema: str = DEFAULT_SCHEMA) -> None:
+        super().__init__(catalog, schema)
         self.datasets: list[Dataset] = []
         self.flows: list[Flow] = []
+        self.errors: list[LakeflowError] = []
 
     def register_dataset(self, dataset: Dataset) -> None:
         """Takes a dataset; a decorator that adds expectations declares it once more."""
@@ -40,6 +61,10 @@ class ListRegistry(Registry):
     def register_flow(self, flow: Flow) -> None:
         """Takes a flow."""
         self.flows.append(flow)
+
+    def register_error(self, error: LakeflowError) -> None:
+        """Takes an error."""
+        self.errors.append(error)
 
 
 _active: ContextVar[Registry | None] = ContextVar("registry", default=None)
