@@ -233,7 +233,7 @@ class PreparedPipeline:
             store=self.store,
             state=self.state,
             writer=writer,
-            targets=Targets(self.store, self.state, self.clock),
+            targets=Targets(self.store, self.state, self.clock, NoLease()),
             backend=self.backend,
             natives=self.natives,
             clock=self.clock,

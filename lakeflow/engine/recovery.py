@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from lakeflow.core.clock import Clock
+from lakeflow.core.errors import StateError
 from lakeflow.core.failpoints import failpoint
 from lakeflow.core.names import TableName
 from lakeflow.engine.batch import BatchWriter, FlowTarget
 from lakeflow.engine.eventlog import EventLog, batch_event
+from lakeflow.engine.fence import fence
 from lakeflow.engine.fullrefresh import swap_target
 from lakeflow.engine.lease import Lease
 from lakeflow.engine.records import Generation, Prepared
@@ -14,6 +16,7 @@ from lakeflow.engine.state import PipelineState
 from lakeflow.engine.targets import Target, Targets
 from lakeflow.tables.recover import check_tail
 from lakeflow.tables.store import Store
+from lakeflow.tables.table import Table
 
 
 def recover(
@@ -48,9 +51,11 @@ def recover(
                 check_tail(store, table.place)
     if lease.needs_fence:
         for target in found:
-            writer.fence(target.main, "main")
-            for table in target.companions.values():
-                writer.fence(table, "companion")
+            fence(target.main, state.id, lease, clock.now())
+            failpoint("fence.main")
+            for table in filter(Table.exists, target.companions.values()):
+                fence(table, state.id, lease, clock.now())
+                failpoint("fence.companion")
     published = log.published()
     for target in found:
         if str(target.name) in rebuilding:
@@ -68,8 +73,6 @@ def _recover_unless_lost(
     writer: BatchWriter, flow: FlowTarget, state: PipelineState, clock: Clock, published: int
 ) -> None:
     """A table that is being rebuilt may have lost its records: that is why it is rebuilt."""
-    from lakeflow.core.errors import StateError
-
     try:
         decided = writer.recover(flow)
     except StateError:

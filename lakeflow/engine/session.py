@@ -214,7 +214,7 @@ class Session:
     ) -> UpdateResult:
         update = new_update_id()
         log = EventLog(self.store, state, self.clock)
-        targets = Targets(self.store, state, self.clock)
+        targets = Targets(self.store, state, self.clock, lease)
         kept: list[Event] = []
 
         def emit(event: Event) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from lakeflow.core.errors import StateError
+from lakeflow.core.errors import LeaseLost, StateError
 from lakeflow.core.events import Event
 from lakeflow.core.failpoints import failpoint
 from lakeflow.core.names import TableName
@@ -188,9 +188,17 @@ class PipelineState:
         return sources
 
     def write_event(self, epoch: int, key: str, events: Sequence[Event]) -> None:
-        """Makes events of an update durable under a key; one that is taken stays as it is."""
+        """Makes events of an update durable under a key; one that is taken stays as it is.
+
+        Raises:
+            LeaseLost: A later update has published the events of this one.
+        """
         path = f"{self.folder}/events/{epoch:012d}/{key}.json"
-        self.store.put_if_absent(path, encode_state({"events": [e.to_json() for e in events]}))
+        record = encode_state({"events": [event.to_json() for event in events]})
+        try:
+            self.store.put_if_absent(path, record)
+        except FileNotFoundError as error:
+            raise LeaseLost(f"The update of epoch {epoch} was ended by a later one.") from error
 
     def has_event(self, epoch: int, key: str) -> bool:
         """Whether there are events under a key."""

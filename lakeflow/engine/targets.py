@@ -13,6 +13,8 @@ from lakeflow.core.names import TableName
 from lakeflow.core.schema import Schema
 from lakeflow.engine.batch import GENERATION, OWNER, generation_of
 from lakeflow.engine.checks import quarantine_schema
+from lakeflow.engine.fence import check_epoch, epoch_transaction, fence
+from lakeflow.engine.lease import Lease
 from lakeflow.engine.records import Generation
 from lakeflow.engine.state import PipelineState, TargetEntry
 from lakeflow.pipelines.elements import QUARANTINE_SUFFIX, Dataset
@@ -45,12 +47,14 @@ class Targets:
         store: The lakehouse.
         state: What it remembers of the pipeline.
         clock: The time that commits carry.
+        lease: The right to write.
     """
 
-    def __init__(self, store: Store, state: PipelineState, clock: Clock) -> None:
+    def __init__(self, store: Store, state: PipelineState, clock: Clock, lease: Lease) -> None:
         self._store = store
         self._state = state
         self._clock = clock
+        self._lease = lease
         self._entries: dict[str, TargetEntry] | None = None
         self._tables: dict[str, Table] = {}
 
@@ -93,7 +97,7 @@ class Targets:
             comment=dataset.comment,
         )
         if not target.main.exists():
-            target.main.create(Commit("CREATE TABLE", metadata=metadata), self._clock.now())
+            self._create(target.main, metadata)
         self._state.mark_created(entry)
         snapshot = target.main.snapshot()
         self._check(snapshot, dataset)
@@ -102,6 +106,7 @@ class Targets:
         for role, table in target.companions.items():
             if not table.exists() and generation is not None:
                 self._create_companion(entry, role, table, metadata, snapshot, generation)
+        self._fence(target)
         return target
 
     def _entry(self, dataset: Dataset, *, rebuild: bool) -> TargetEntry:
@@ -156,7 +161,18 @@ class Targets:
             configuration=configuration,
             comment=f"Rows refused by {entry.name}.",
         )
-        table.create(Commit("CREATE TABLE", metadata=beside), self._clock.now())
+        self._create(table, beside)
+
+    def _create(self, table: Table, metadata: TableMetadata) -> None:
+        transactions = epoch_transaction(self._state.id, self._lease)
+        commit = Commit("CREATE TABLE", metadata=metadata, transactions=transactions)
+        table.create(commit, self._clock.now())
+
+    def _fence(self, target: Target) -> None:
+        """Whoever held the lease before may have made the tables after this update began."""
+        if self._lease.needs_fence:
+            for table in (target.main, *target.companions.values()):
+                fence(table, self._state.id, self._lease, self._clock.now())
 
     def _configuration(self, dataset: Dataset, kind: str, generation: Generation) -> dict[str, str]:
         configuration = {
@@ -187,6 +203,7 @@ class Targets:
         """Commits changed comments and properties, and columns that may be NULL now."""
 
         def decide(snapshot: Snapshot) -> Decision:
+            check_epoch(snapshot, self._state.id, self._lease)
             ours = {OWNER, GENERATION, "delta.enableChangeDataFeed"}
             found = snapshot.metadata
             kept = {k: v for k, v in found.configuration.items() if k in ours}
