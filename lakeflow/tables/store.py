@@ -13,7 +13,6 @@ from typing import Protocol
 from lakeflow.core.errors import StateError
 from lakeflow.core.failpoints import failpoint
 
-
 TEMPORARY = ".tmp-"
 """How names of files begin that were not put to their place before a process ended."""
 
