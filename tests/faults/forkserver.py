@@ -67,10 +67,8 @@ class Child:
 class ForkServer:
     """The server's client; one for each test process."""
 
-    def __init__(self, scratch: Path, package: Path | None = None) -> None:
+    def __init__(self, scratch: Path) -> None:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("LAKEFLOW_")}
-        if package is not None:
-            environment["PYTHONPATH"] = f"{package}:{package / 'connectors'}"
         self.scratch = scratch
         self.children: dict[int, Child] = {}
         self.process = subprocess.Popen(
