@@ -6,6 +6,7 @@ exists, the place the user wrote, and the way out as `hint`; `str()` prints all 
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable, Sequence
 
 from lakeflow.core.location import Location
@@ -102,6 +103,21 @@ class StateError(LakeflowError):
 
 class CorruptStateError(StateError):
     """A stored file is damaged."""
+
+
+class StorageError(LakeflowError):
+    """The lakehouse could not be read or written."""
+
+    @classmethod
+    def of(cls, error: OSError) -> StorageError:
+        """What the operating system said, and what to do about it."""
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        where = f" ({error.filename})" if error.filename else ""
+        return cls(
+            f"The lakehouse could not be written or read: {error.strerror or error}{where}.",
+            hint=("Make room" if full else "Mend that")
+            + " and run the update again; it goes on from the last batch that was committed.",
+        )
 
 
 class ConflictError(LakeflowError):

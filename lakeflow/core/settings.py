@@ -13,7 +13,7 @@ from lakeflow.core.errors import ConfigurationError
 from lakeflow.core.names import nearest
 
 PREFIX = "LAKEFLOW_"
-_NOT_SETTINGS = {"LAKEFLOW_FAILPOINT", "LAKEFLOW_RECORD"}
+_NOT_SETTINGS = {"LAKEFLOW_FAILPOINT"}
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 

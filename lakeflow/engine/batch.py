@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lakeflow.core.clock import Clock
-from lakeflow.core.errors import ConflictError, DataError, LeaseLost, StateError
+from lakeflow.core.errors import ConflictError, DataError, StateError
 from lakeflow.core.failpoints import failpoint
 from lakeflow.core.names import TableName
 from lakeflow.core.schema import Schema
+from lakeflow.engine.fence import check_epoch, epoch_transaction
 from lakeflow.engine.fit import grown
 from lakeflow.engine.lease import Lease
 from lakeflow.engine.records import FlowRecords, Generation, Prepared, TargetFiles
@@ -77,11 +78,6 @@ def application(flow_id: str, generation: Generation | str) -> str:
     return f"lakeflow/{flow_id}/{generation}"
 
 
-def epoch_application(pipeline_id: str) -> str:
-    """The id under which a pipeline's epochs are transactions of a table."""
-    return f"lakeflow/epoch/{pipeline_id}"
-
-
 class BatchWriter:
     """Commits prepared batches of a pipeline, and finishes those that a crash left.
 
@@ -101,22 +97,6 @@ class BatchWriter:
     def records(self, target: FlowTarget, generation: Generation) -> FlowRecords:
         """The flow's records into a generation."""
         return FlowRecords(self.store, target.main.place, target.flow_id, generation)
-
-    def fence(self, table: Table, step: str) -> None:
-        """Commits this epoch to a table, so that earlier holders of the lease can write no more."""
-        name = epoch_application(self.pipeline_id)
-
-        def decide(snapshot: Snapshot) -> Decision:
-            found = snapshot.transaction(name) or 0
-            if found > self.lease.epoch:
-                raise LeaseLost(f"Epoch {found} of this pipeline has begun.")
-            if found == self.lease.epoch:
-                return Decision(None)
-            return Decision(Commit("FENCE", transactions={name: self.lease.epoch}))
-
-        if table.exists():
-            table.commit(decide, self.clock.now())
-        failpoint(f"fence.{step}")
 
     def position(self, target: FlowTarget) -> Position:
         """Where a flow stands.
@@ -237,6 +217,12 @@ class BatchWriter:
             failpoint("companion.committed")
 
     def _commit_companion(self, table: Table, decided: Prepared, files: TargetFiles) -> None:
+        if not table.exists():
+            raise StateError(
+                f"{table.place} was made by this pipeline and is gone; batch {decided.batch} of "
+                f"flow {decided.flow} has rows for it.",
+                hint="Bring it back, or rebuild its main table with --full-refresh.",
+            )
         self.store.make_folder_durable(f"{files.place}/_delta_log")
         name = application(decided.flow_id, decided.generation)
         wanted = Generation.parse(decided.generation)
@@ -247,7 +233,7 @@ class BatchWriter:
             found = generation_of(snapshot)
             if found is not None and found.ordinal > wanted.ordinal:
                 return Decision(None, "it is in a later generation")
-            self._check_epoch(snapshot)
+            check_epoch(snapshot, self.pipeline_id, self.lease)
             if snapshot.metadata.id != files.table_id:
                 raise StateError(
                     f"The table in {table.place} was dropped and made again.",
@@ -277,16 +263,11 @@ class BatchWriter:
         configuration = dict(snapshot.metadata.configuration)
         configuration[GENERATION] = prepared.generation
         metadata = replace(snapshot.metadata, schema=schema, configuration=configuration)
-        if self.lease.needs_fence:
-            transactions = {
-                **transactions,
-                epoch_application(self.pipeline_id): self.lease.epoch,
-            }
         return Commit(
             operation="REPLACE" if files.replace else "STREAMING UPDATE",
             adds=files.files,
             removes=_still_there(snapshot, files) if files.replace else (),
-            transactions=transactions,
+            transactions={**transactions, **epoch_transaction(self.pipeline_id, self.lease)},
             metadata=None if metadata == snapshot.metadata else metadata,
             info=commit_info(self.pipeline_id, prepared, files.role),
         )
@@ -294,7 +275,7 @@ class BatchWriter:
     def _check(self, snapshot: Snapshot, prepared: Prepared, files: TargetFiles) -> None:
         """Compares what the staged files were made for with what is there now."""
         self.lease.check()
-        self._check_epoch(snapshot)
+        check_epoch(snapshot, self.pipeline_id, self.lease)
         if snapshot.metadata.id != files.table_id:
             raise StateError(
                 f"The table in {snapshot.place} was dropped and made again while a batch for it "
@@ -307,13 +288,6 @@ class BatchWriter:
             raise ConflictError(f"The table in {snapshot.place} is in generation {found}.")
         if prepared.swap is not None and found is not None and found.ordinal >= wanted.ordinal:
             raise ConflictError(f"The table in {snapshot.place} is already in generation {found}.")
-
-    def _check_epoch(self, snapshot: Snapshot) -> None:
-        found = snapshot.transaction(epoch_application(self.pipeline_id)) or 0
-        if found > self.lease.epoch:
-            raise LeaseLost(
-                f"Epoch {found} of this pipeline has begun; this is {self.lease.epoch}."
-            )
 
     def _generation(self, target: FlowTarget, snapshot: Snapshot) -> Generation:
         owner = snapshot.metadata.configuration.get(OWNER)

@@ -10,6 +10,7 @@ from lakeflow.engine.batch import FlowTarget, application, merged
 from lakeflow.engine.records import Counts, Generation, Prepared, TargetFiles
 from lakeflow.engine.resolve import ResolvedFlow
 from lakeflow.engine.run import Run
+from lakeflow.engine.stream import staged_batch
 from lakeflow.engine.targets import Target
 
 SWAP = "swap"
@@ -42,10 +43,7 @@ def swap(
     """
     writing = swap_target(target)
     records = run.writer.records(writing, generation)
-    waiting = records.attempts(1)
-    made = waiting[-1] if waiting else _prepare(run, target, flows, generation, schema)
-    if not waiting:
-        made = records.write_prepared(made)
+    made = records.write_prepared(_prepare(run, target, flows, generation, schema))
     run.writer.commit_main(writing, made)
     failpoint("refresh.swapped_main")
     decided = run.writer.position(writing).decided
@@ -69,9 +67,9 @@ def _prepare(
         writing = run.flow_target(flow, target)
         records = run.writer.records(writing, generation)
         batch = 0
-        while attempts := records.attempts(batch + 1):
+        while (made := staged_batch(run, flow, records, batch + 1)) is not None:
             batch += 1
-            staged.append(attempts[-1])
+            staged.append(made)
         if batch:
             name = application(writing.flow_id, generation)
             transactions[name] = batch

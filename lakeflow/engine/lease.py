@@ -116,32 +116,31 @@ class ExpiringLease:
         folder: The pipeline's folder.
         clock: Measures.
         seconds: How long a record counts.
-        wait: Whether to wait for a holder that may be gone; otherwise it is `LeaseHeld` at once.
+
+    Raises:
+        LeaseHeld: Another process holds it, and renews it.
     """
 
     needs_fence = True
 
-    def __init__(
-        self, store: Store, folder: str, clock: Clock, seconds: float, *, wait: bool = True
-    ) -> None:
+    def __init__(self, store: Store, folder: str, clock: Clock, seconds: float) -> None:
         self._store = store
         self._folder = f"{folder}/lease"
         self._clock = clock
         self._seconds = seconds
         self._renewals = 0
         self._ended = threading.Event()
-        self._wait_for_holder(wait)
+        self._wait_for_holder()
         self.epoch = _take_epoch(store, f"{folder}/epochs")
+        self._deadline = clock.monotonic() + seconds  # not later than a waiter would count
         self._write(released=False)
-        self._deadline = clock.monotonic() + seconds
         failpoint("lease.acquired")
-        self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
+        self._thread = threading.Thread(target=self._keep_renewing, name="lease", daemon=True)
         self._thread.start()
 
     def check(self) -> None:
         """Raises `LeaseLost` when it has run out or another epoch has begun."""
-        newest = self._newest()
-        if newest is not None and int(newest.split(".")[0]) > self.epoch:
+        if self._is_over():
             raise LeaseLost(f"Epoch {self.epoch} of this pipeline's lease is over.")
         if self._clock.monotonic() > self._deadline:
             raise LeaseLost(f"The lease of epoch {self.epoch} was not renewed in time.")
@@ -156,7 +155,7 @@ class ExpiringLease:
         names = self._store.list_from(self._folder)
         return names[-1] if names else None
 
-    def _wait_for_holder(self, wait: bool) -> None:
+    def _wait_for_holder(self) -> None:
         seen = self._newest()
         since = self._clock.monotonic()
         while seen is not None:
@@ -167,8 +166,6 @@ class ExpiringLease:
                 record = {"released": False, "seconds": self._seconds}
             if record["released"] or self._clock.monotonic() - since > record["seconds"]:
                 return
-            if not wait:
-                raise LeaseHeld("Another update of this pipeline holds its lease.")
             self._clock.sleep(min(0.05, record["seconds"] / 10))
             newest = self._newest()
             if newest != seen:
@@ -179,16 +176,22 @@ class ExpiringLease:
                     )
                 seen, since = newest, self._clock.monotonic()
 
-    def _renew(self) -> None:
-        while not self._ended.wait(self._seconds / 3):
-            before = self._clock.monotonic()
-            newest = self._newest()
-            if newest is not None and int(newest.split(".")[0]) > self.epoch:
-                return
-            if before > self._deadline:
-                return
-            self._write(released=False)
-            self._deadline = before + self._seconds
+    def renew(self) -> bool:
+        """Makes it last longer; False if it is over."""
+        before = self._clock.monotonic()
+        if self._is_over() or before > self._deadline:
+            return False
+        self._write(released=False)
+        self._deadline = before + self._seconds
+        return True
+
+    def _keep_renewing(self) -> None:
+        while not self._ended.wait(self._seconds / 3) and self.renew():
+            pass
+
+    def _is_over(self) -> bool:
+        newest = self._newest()
+        return newest is not None and int(newest.split(".")[0]) > self.epoch
 
     def _write(self, *, released: bool) -> None:
         self._renewals += 1

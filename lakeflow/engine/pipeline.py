@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Literal
 from lakeflow.backends.duckdb import DuckDBBackend
 from lakeflow.catalog.places import place_of
 from lakeflow.core.clock import Clock
+from lakeflow.core.errors import StateError
 from lakeflow.core.events import Event
 from lakeflow.core.names import TableName
 from lakeflow.core.schema import Schema
@@ -192,13 +193,21 @@ class PreparedPipeline:
         update: str,
         lease: Lease,
         targets: Targets,
+        damaged: Mapping[str, StateError],
         emit: Callable[[Event], None],
         full_refresh: FullRefresh,
     ) -> tuple[FlowResult, ...]:
-        """Runs an update; see `lakeflow.engine.update`."""
+        """Runs an update; see `lakeflow.engine.update`.
+
+        Raises:
+            StateError: A table is damaged and is not rebuilt.
+        """
         rebuilt = frozenset(TableName.parse(name) for name in self._rebuilt(full_refresh))
         flows = self.analyse(rebuilt)
         self.lowerings.save()
+        for name in {*map(str, self.graph.written)} - {*map(str, rebuilt)}:
+            if name in damaged:
+                raise damaged[name]
         request = self._request(full_refresh, lease.epoch)
         writer = BatchWriter(self.store, self.state.id, lease, self.clock)
         run = Run(
@@ -250,7 +259,7 @@ class PreparedPipeline:
             store=self.store,
             state=self.state,
             writer=writer,
-            targets=Targets(self.store, self.state, self.clock),
+            targets=Targets(self.store, self.state, self.clock, NoLease()),
             backend=self.backend,
             natives=self.natives,
             clock=self.clock,

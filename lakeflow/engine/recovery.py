@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
 from lakeflow.core.clock import Clock
+from lakeflow.core.errors import StateError
 from lakeflow.core.failpoints import failpoint
 from lakeflow.core.names import TableName
 from lakeflow.engine.batch import BatchWriter, FlowTarget
 from lakeflow.engine.eventlog import EventLog, batch_event
+from lakeflow.engine.fence import fence
 from lakeflow.engine.fullrefresh import swap_target
 from lakeflow.engine.lease import Lease
 from lakeflow.engine.records import Generation, Prepared
@@ -14,6 +19,7 @@ from lakeflow.engine.state import PipelineState
 from lakeflow.engine.targets import Target, Targets
 from lakeflow.tables.recover import check_tail
 from lakeflow.tables.store import Store
+from lakeflow.tables.table import Table
 
 
 def recover(
@@ -23,7 +29,7 @@ def recover(
     lease: Lease,
     clock: Clock,
     log: EventLog,
-) -> None:
+) -> dict[str, StateError]:
     """Rolls forward every prepared batch of a pipeline and completes its event log.
 
     Args:
@@ -34,48 +40,62 @@ def recover(
         clock: The time that commits carry.
         log: The pipeline's event log.
 
+    Returns:
+        What cannot be recovered, by the table's complete name: it was made again, is behind its
+        records, or its records are missing. Only a full refresh may go on with such a table.
+
     Raises:
-        StateError: A table was made again, is behind its records, or its records are missing.
         LeaseLost: Another process has taken the pipeline over.
     """
     writer = BatchWriter(store, state.id, lease, clock)
+    recovery = _Recovery(writer, state, clock, _rebuilding(state), log.published())
     found = [targets.known(entry) for entry in targets.entries().values()]
     found = [target for target in found if target.main.exists()]
-    rebuilding = _rebuilding(state)
-    for target in found:
-        for table in (target.main, *target.companions.values()):
-            if table.exists():
-                check_tail(store, table.place)
-    if lease.needs_fence:
+    damaged: dict[str, StateError] = {}
+    for step in (recovery.check, recovery.fence, recovery.roll_forward):
         for target in found:
-            writer.fence(target.main, "main")
-            for table in target.companions.values():
-                writer.fence(table, "companion")
-    published = log.published()
-    for target in found:
-        if str(target.name) in rebuilding:
-            _finish_swap(writer, target, rebuilding[str(target.name)])
-        for flow in _flows(state, target):
-            if str(target.name) in rebuilding and flow.flow_id != swap_target(target).flow_id:
-                _recover_unless_lost(writer, flow, state, clock, published)
-            else:
-                for decided in writer.recover(flow):
-                    _write_missing_event(state, decided, clock, published)
+            if str(target.name) in damaged:
+                continue
+            try:
+                step(target)
+            except StateError as error:
+                damaged[str(target.name)] = error
     log.complete_earlier(lease.epoch)
+    return damaged
 
 
-def _recover_unless_lost(
-    writer: BatchWriter, flow: FlowTarget, state: PipelineState, clock: Clock, published: int
-) -> None:
-    """A table that is being rebuilt may have lost its records: that is why it is rebuilt."""
-    from lakeflow.core.errors import StateError
+@dataclass(frozen=True, slots=True)
+class _Recovery:
+    """The steps of recovery, each of which is done for every table before the next begins."""
 
-    try:
-        decided = writer.recover(flow)
-    except StateError:
-        return
-    for prepared in decided:
-        _write_missing_event(state, prepared, clock, published)
+    writer: BatchWriter
+    state: PipelineState
+    clock: Clock
+    rebuilding: Mapping[str, str]
+    published: int
+
+    def check(self, target: Target) -> None:
+        for table in _tables(target):
+            check_tail(self.writer.store, table.place)
+
+    def fence(self, target: Target) -> None:
+        if not self.writer.lease.needs_fence:
+            return
+        for table in _tables(target):
+            fence(table, self.state.id, self.writer.lease, self.clock.now())
+            failpoint("fence.main" if table is target.main else "fence.companion")
+
+    def roll_forward(self, target: Target) -> None:
+        if str(target.name) in self.rebuilding:
+            _finish_swap(self.writer, target, self.rebuilding[str(target.name)])
+        for flow in _flows(self.state, target):
+            for decided in self.writer.recover(flow):
+                _write_missing_event(self.state, decided, self.clock, self.published)
+
+
+def _tables(target: Target) -> Iterator[Table]:
+    """The tables that are there."""
+    return filter(Table.exists, (target.main, *target.companions.values()))
 
 
 def _rebuilding(state: PipelineState) -> dict[str, str]:

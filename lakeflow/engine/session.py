@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lakeflow.catalog.places import place_of
 from lakeflow.core.clock import Clock, SystemClock
-from lakeflow.core.errors import ConfigurationError, DefinitionError, Interrupted, LakeflowError
+from lakeflow.core.errors import (
+    ConfigurationError,
+    DefinitionError,
+    Interrupted,
+    LakeflowError,
+    StorageError,
+)
 from lakeflow.core.events import Event
 from lakeflow.core.names import TableName, nearest
 from lakeflow.core.schema import Schema
@@ -99,16 +105,15 @@ class Session:
         Raises:
             DefinitionErrors: Everything that is declared wrongly; nothing was run.
             LeaseHeld: Another update of the pipeline is running.
+            StorageError: The lakehouse cannot be written or read.
         """
         pipeline = path if isinstance(path, Pipeline) else Pipeline.at(path)
-        state = PipelineState(self.store, pipeline.name)
-        lease = self._lease(state)
         try:
-            with self._scratch() as scratch:
-                return self._update(pipeline, state, lease, scratch, full_refresh)
+            return self._run(pipeline, full_refresh)
+        except OSError as error:
+            raise StorageError.of(error) from error
         finally:
             self._running = None
-            lease.release()
 
     def plan(self, path: Path, *, full_refresh: FullRefresh = ()) -> Plan:
         """What `run` would do; writes nothing.
@@ -204,6 +209,15 @@ class Session:
             return ExpiringLease(self.store, state.folder, self.clock, self.settings.lease_seconds)
         return LockLease(self.store, state.folder)
 
+    def _run(self, pipeline: Pipeline, full_refresh: FullRefresh) -> UpdateResult:
+        state = PipelineState(self.store, pipeline.name)
+        lease = self._lease(state)
+        try:
+            with self._scratch() as scratch:
+                return self._update(pipeline, state, lease, scratch, full_refresh)
+        finally:
+            lease.release()
+
     def _update(
         self,
         pipeline: Pipeline,
@@ -214,7 +228,7 @@ class Session:
     ) -> UpdateResult:
         update = new_update_id()
         log = EventLog(self.store, state, self.clock)
-        targets = Targets(self.store, state, self.clock)
+        targets = Targets(self.store, state, self.clock, lease)
         kept: list[Event] = []
 
         def emit(event: Event) -> None:
@@ -222,7 +236,7 @@ class Session:
             for listener in self.listeners:
                 listener(event)
 
-        recover(self.store, state, targets, lease, self.clock, log)
+        damaged = recover(self.store, state, targets, lease, self.clock, log)
         created = Event(
             "create_update",
             f"Update {update} of {pipeline.name} was started.",
@@ -239,7 +253,7 @@ class Session:
             if self._stop_asked:
                 prepared.stop()
             emit(_progress("RUNNING", self.clock))
-            results = prepared.execute(update, lease, targets, emit, full_refresh)
+            results = prepared.execute(update, lease, targets, damaged, emit, full_refresh)
             states = {result.state for result in results}
             outcome = "FAILED" if states & {"FAILED", "SKIPPED"} else "COMPLETED"
             if self._stop_asked and "STOPPED" in states:

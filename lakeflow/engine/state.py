@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from lakeflow.core.errors import StateError
+from lakeflow.core.errors import ConflictError, LeaseLost, StateError
 from lakeflow.core.events import Event
 from lakeflow.core.failpoints import failpoint
 from lakeflow.core.names import TableName
@@ -114,28 +114,45 @@ class PipelineState:
             found[entry.name] = entry
         return found
 
-    def add_target(self, entry: TargetEntry) -> TargetEntry:
-        """Records a table before it is created; returns the newest record of it."""
+    def add_target(self, entry: TargetEntry, known: TargetEntry | None) -> TargetEntry:
+        """Records a table before it is created.
+
+        Args:
+            entry: What to record.
+            known: The newest record of the table that this process has seen.
+
+        Raises:
+            ConflictError: Another process has recorded it since.
+        """
         start = f"{file_name(entry.name)}."
         names = [
             name
             for name in self.store.list_from(f"{self.folder}/targets")
             if name.startswith(start) and name.endswith(".json")
         ]
+        newest = self._target(names[-1]) if names else None
         number = int(names[-1][len(start) :].split(".")[0]) + 1 if names else 1
-        path = f"{self.folder}/targets/{start}{number:06d}.json"
-        self.store.put_if_absent(path, encode_state(asdict(entry)))
-        return TargetEntry(**self._read(path))
+        name = f"{start}{number:06d}.json"
+        path = f"{self.folder}/targets/{name}"
+        if newest != known or not self.store.put_if_absent(path, encode_state(asdict(entry))):
+            raise ConflictError(
+                f"Another update has just made the table {entry.name}.",
+                hint="Run the update again.",
+            )
+        return self._target(name)
 
-    def mark_created(self, entry: TargetEntry) -> None:
+    def _target(self, name: str) -> TargetEntry:
+        return TargetEntry(**self._read(f"{self.folder}/targets/{name}"))
+
+    def mark_created(self, name: str, table_id: str) -> None:
         """Remembers that a table has been there, so that its absence is noticed."""
-        path = self._created(entry)
+        path = self._created(name, table_id)
         if not self.store.exists(path):
             self.store.put_if_absent(path, encode_state({}))
 
-    def was_created(self, entry: TargetEntry) -> bool:
+    def was_created(self, name: str, table_id: str) -> bool:
         """Whether a table has been there."""
-        return self.store.exists(self._created(entry))
+        return self.store.exists(self._created(name, table_id))
 
     def refresh_request(self) -> RefreshRequest | None:
         """The oldest request that is not finished."""
@@ -214,9 +231,17 @@ class PipelineState:
                 return
 
     def write_event(self, epoch: int, key: str, events: Sequence[Event]) -> None:
-        """Makes events of an update durable under a key; one that is taken stays as it is."""
+        """Makes events of an update durable under a key; one that is taken stays as it is.
+
+        Raises:
+            LeaseLost: A later update has published the events of this one.
+        """
         path = f"{self.folder}/events/{epoch:012d}/{key}.json"
-        self.store.put_if_absent(path, encode_state({"events": [e.to_json() for e in events]}))
+        record = encode_state({"events": [event.to_json() for event in events]})
+        try:
+            self.store.put_if_absent(path, record)
+        except FileNotFoundError as error:
+            raise LeaseLost(f"The update of epoch {epoch} was ended by a later one.") from error
 
     def has_event(self, epoch: int, key: str) -> bool:
         """Whether there are events under a key."""
@@ -240,8 +265,8 @@ class PipelineState:
             self.store.delete(f"{folder}/{name}")
         self.store.delete_folder(folder)
 
-    def _created(self, entry: TargetEntry) -> str:
-        return f"{self.folder}/created/{file_name(entry.name)}.{entry.table_id}.json"
+    def _created(self, name: str, table_id: str) -> str:
+        return f"{self.folder}/created/{file_name(name)}.{table_id}.json"
 
     def _all(self, kind: str) -> Iterator[dict[str, Any]]:
         for name in self.store.list_from(f"{self.folder}/{kind}"):

@@ -59,7 +59,7 @@ def run_stream(
         DataError: Rows do not fit, or violate an expectation that fails the update.
     """
     writing = run.flow_target(flow, target)
-    start = _start(run, writing, staged)
+    start = _start(run, flow, writing, staged)
     records = run.writer.records(writing, start.generation)
     inputs = {leaf.id: run.open_stream(leaf, writing, start.generation) for leaf in flow.streams()}
     _check_sources(flow, start, inputs)
@@ -90,7 +90,9 @@ def run_stream(
                 found.close()
 
 
-def _start(run: Run, writing: FlowTarget, staged: Generation | None) -> FlowStart:
+def _start(
+    run: Run, flow: ResolvedFlow, writing: FlowTarget, staged: Generation | None
+) -> FlowStart:
     if staged is None:
         position = run.writer.position(writing)
         known = {} if position.decided is None else position.decided.ends
@@ -98,9 +100,22 @@ def _start(run: Run, writing: FlowTarget, staged: Generation | None) -> FlowStar
     records = run.writer.records(writing, staged)
     newest = 0
     ends: Mapping[str, Any] = {}
-    while attempts := records.attempts(newest + 1):
-        newest, ends = newest + 1, attempts[-1].ends
+    while (made := staged_batch(run, flow, records, newest + 1)) is not None:
+        newest, ends = newest + 1, made.ends
     return FlowStart(staged, newest, ends, staged=True)
+
+
+def staged_batch(run: Run, flow: ResolvedFlow, records: FlowRecords, batch: int) -> Prepared | None:
+    """What a full refresh has prepared for a batch and may swap in; None: it has to be prepared.
+
+    What was computed by another definition, or by a holder of the lease who may still be
+    writing, does not count.
+    """
+    for made in reversed(records.attempts(batch)):
+        mine = made.epoch == run.epoch or not run.writer.lease.needs_fence
+        if mine and made.definition == flow.definition:
+            return made
+    return None
 
 
 def _check_sources(flow: ResolvedFlow, start: FlowStart, inputs: Mapping[str, StreamInput]) -> None:
@@ -258,7 +273,8 @@ def _table_schema(batch: _Batch, start: FlowStart) -> Schema:
         return batch.target.main.snapshot().schema
     schema = batch.flow.query.dataset.schema or Schema(())
     for number in range(1, start.batch + 1):
-        made = batch.records.attempts(number)[-1]
+        made = staged_batch(batch.run, batch.flow, batch.records, number)
+        assert made is not None
         schema = merged(schema, Schema.from_delta(made.main.schema))
     return schema
 

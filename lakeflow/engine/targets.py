@@ -13,6 +13,8 @@ from lakeflow.core.names import TableName
 from lakeflow.core.schema import Schema
 from lakeflow.engine.batch import GENERATION, OWNER, generation_of
 from lakeflow.engine.checks import quarantine_schema
+from lakeflow.engine.fence import check_epoch, epoch_transaction, fence
+from lakeflow.engine.lease import Lease
 from lakeflow.engine.records import Generation
 from lakeflow.engine.state import PipelineState, TargetEntry
 from lakeflow.pipelines.elements import QUARANTINE_SUFFIX, Dataset
@@ -45,12 +47,14 @@ class Targets:
         store: The lakehouse.
         state: What it remembers of the pipeline.
         clock: The time that commits carry.
+        lease: The right to write.
     """
 
-    def __init__(self, store: Store, state: PipelineState, clock: Clock) -> None:
+    def __init__(self, store: Store, state: PipelineState, clock: Clock, lease: Lease) -> None:
         self._store = store
         self._state = state
         self._clock = clock
+        self._lease = lease
         self._entries: dict[str, TargetEntry] | None = None
         self._tables: dict[str, Table] = {}
 
@@ -93,8 +97,8 @@ class Targets:
             comment=dataset.comment,
         )
         if not target.main.exists():
-            target.main.create(Commit("CREATE TABLE", metadata=metadata), self._clock.now())
-        self._state.mark_created(entry)
+            self._create(target.main, metadata)
+        self._state.mark_created(entry.name, entry.table_id)
         snapshot = target.main.snapshot()
         self._check(snapshot, dataset)
         self._keep_to_declaration(target.main, metadata, dataset, kind)
@@ -102,36 +106,64 @@ class Targets:
         for role, table in target.companions.items():
             if not table.exists() and generation is not None:
                 self._create_companion(entry, role, table, metadata, snapshot, generation)
+            self._state.mark_created(entry.name, entry.companions[role][1])
+        self._fence(target)
         return target
 
     def _entry(self, dataset: Dataset, *, rebuild: bool) -> TargetEntry:
         """The table's record; a new one where it has to be made, or needs another companion."""
-        name = str(dataset.name)
-        wanted = (QUARANTINE_SUFFIX,) if dataset.has_quarantine else ()
-        entry = self.entries().get(name)
-        if entry is not None and not self.table(entry.place).exists():
-            if self._state.was_created(entry) and not rebuild:
+        name = dataset.name
+        entry = self.entries().get(str(name))
+        companions: dict[str, tuple[str, str | None]] = {}
+        if entry is not None:
+            companions = {role: (found[0], found[1]) for role, found in entry.companions.items()}
+        if dataset.has_quarantine and QUARANTINE_SUFFIX not in companions:
+            companions[QUARANTINE_SUFFIX] = (place_of(name.companion(QUARANTINE_SUFFIX)), None)
+        place = place_of(name) if entry is None else entry.place
+        known_id = None if entry is None else entry.table_id
+        main_id = self._id(dataset, place, known_id, rebuild=rebuild)
+        wanted = TargetEntry(
+            str(name),
+            place,
+            main_id,
+            {
+                role: [beside, self._id(dataset, beside, known, role, rebuild=rebuild)]
+                for role, (beside, known) in companions.items()
+            },
+        )
+        if wanted != entry:
+            wanted = self._state.add_target(wanted, entry)
+            self.entries()[wanted.name] = wanted
+        return wanted
+
+    def _id(
+        self, dataset: Dataset, place: str, known: str | None, role: str = "", *, rebuild: bool
+    ) -> str:
+        """The id of a table that is there, or with which it is to be made.
+
+        Raises:
+            StateError: It is not the one that was recorded, or it is gone.
+        """
+        name = dataset.name.companion(role) if role else dataset.name
+        table = self.table(place)
+        there = table.exists()
+        if known is not None and not rebuild:
+            lost = not there and self._state.was_created(str(dataset.name), known)
+            if lost or (there and table.snapshot().metadata.id != known):
+                what = "gone from" if lost else "another one now in"
                 raise StateError(
-                    f"The table {dataset.name.short} was made by this pipeline and is gone from "
-                    f"{self._store.url(entry.place)}.",
+                    f"The table {name.short} was made by this pipeline and is {what} "
+                    f"{self._store.url(place)}.",
                     location=dataset.location,
                     hint=f"Bring it back, or make it anew with --full-refresh "
                     f"{dataset.name.short}.",
                 )
-            if self._state.was_created(entry):
-                entry = None
-        if entry is not None and set(wanted) <= set(entry.companions):
-            return entry
-        place = place_of(dataset.name) if entry is None else entry.place
-        if entry is None and self.table(place).exists():
-            refuse_foreign(self.table(place).snapshot(), dataset, self._state.id)
-        companions = dict(entry.companions) if entry else {}
-        for role in wanted:
-            companions.setdefault(role, (place_of(dataset.name.companion(role)), str(uuid.uuid4())))
-        table_id = str(uuid.uuid4()) if entry is None else entry.table_id
-        new = self._state.add_target(TargetEntry(name, place, table_id, companions))
-        self.entries()[name] = new
-        return new
+        if there:
+            refuse_foreign(table.snapshot(), replace(dataset, name=name), self._state.id)
+            return table.snapshot().metadata.id
+        if known is not None and not self._state.was_created(str(dataset.name), known):
+            return known
+        return str(uuid.uuid4())
 
     def _create_companion(
         self,
@@ -156,7 +188,18 @@ class Targets:
             configuration=configuration,
             comment=f"Rows refused by {entry.name}.",
         )
-        table.create(Commit("CREATE TABLE", metadata=beside), self._clock.now())
+        self._create(table, beside)
+
+    def _create(self, table: Table, metadata: TableMetadata) -> None:
+        transactions = epoch_transaction(self._state.id, self._lease)
+        commit = Commit("CREATE TABLE", metadata=metadata, transactions=transactions)
+        table.create(commit, self._clock.now())
+
+    def _fence(self, target: Target) -> None:
+        """Whoever held the lease before may have made the tables after this update began."""
+        if self._lease.needs_fence:
+            for table in (target.main, *target.companions.values()):
+                fence(table, self._state.id, self._lease, self._clock.now())
 
     def _configuration(self, dataset: Dataset, kind: str, generation: Generation) -> dict[str, str]:
         configuration = {
@@ -187,6 +230,7 @@ class Targets:
         """Commits changed comments and properties, and columns that may be NULL now."""
 
         def decide(snapshot: Snapshot) -> Decision:
+            check_epoch(snapshot, self._state.id, self._lease)
             ours = {OWNER, GENERATION, "delta.enableChangeDataFeed"}
             found = snapshot.metadata
             kept = {k: v for k, v in found.configuration.items() if k in ours}

@@ -10,7 +10,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
-from lakeflow.core.errors import DefinitionErrors, Interrupted, LakeflowError, SchemaChanged
+from lakeflow.core.errors import (
+    DefinitionErrors,
+    Interrupted,
+    LakeflowError,
+    SchemaChanged,
+    StorageError,
+)
 from lakeflow.core.events import Event, Level
 from lakeflow.core.failpoints import failpoint
 from lakeflow.core.names import TableName
@@ -165,7 +171,7 @@ class Update:
             return True
         try:
             self._swap(name, flows, staged)
-        except LakeflowError as error:
+        except (LakeflowError, OSError) as error:
             self._failed(flows[-1], error, 0.0)
             return False
         return True
@@ -195,7 +201,7 @@ class Update:
             self.results[name] = FlowResult(name, "STOPPED", seconds=time.monotonic() - began)
             self.flow_event(name, "STOPPED", f"Flow {name} is STOPPED.", "WARN")
             return False
-        except LakeflowError as error:
+        except (LakeflowError, OSError) as error:
             self._failed(name, error, time.monotonic() - began)
             return False
         counts = outcome.counts
@@ -264,7 +270,9 @@ class Update:
             )
         )
 
-    def _failed(self, name: str, error: LakeflowError, seconds: float) -> None:
+    def _failed(self, name: str, error: LakeflowError | OSError, seconds: float) -> None:
+        if isinstance(error, OSError):
+            error = StorageError.of(error)
         flow = self._by_name[name]
         self.results[name] = FlowResult(name, "FAILED", seconds=seconds, error=error)
         self.emit(

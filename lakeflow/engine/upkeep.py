@@ -16,9 +16,9 @@ from lakeflow.backends.parquet import ParquetFiles
 from lakeflow.core.clock import Clock
 from lakeflow.core.errors import LakeflowError, LeaseLost, StateError
 from lakeflow.core.events import Event
-from lakeflow.engine.batch import epoch_application
 from lakeflow.engine.consumers import first_needed, promised
 from lakeflow.engine.eventlog import EventLog
+from lakeflow.engine.fence import check_epoch, epoch_transaction
 from lakeflow.engine.lease import Lease
 from lakeflow.engine.staging import data_files
 from lakeflow.engine.state import PipelineState
@@ -155,14 +155,11 @@ class Upkeep:
         upkeep.remove_files(table, needed, before, lambda: promised(table))
 
     def _compact(self, table: Table, rule: Compaction, rewrite: upkeep.Rewrite) -> None:
-        name = epoch_application(self.state.id)
-
         def allowed(newest: Snapshot) -> None:
             self.lease.check()
-            if (newest.transaction(name) or 0) > self.lease.epoch:
-                raise LeaseLost(f"A later epoch than {self.lease.epoch} has begun.")
+            check_epoch(newest, self.state.id, self.lease)
 
-        fence = {name: self.lease.epoch} if self.lease.needs_fence else {}
+        fence = epoch_transaction(self.state.id, self.lease)
         upkeep.compact(table, rule, rewrite, allowed, self.clock, fence)
 
     def _warning(self, table: Table, error: Exception) -> Event:

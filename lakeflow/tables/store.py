@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import threading
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,12 +12,6 @@ from typing import Protocol
 
 from lakeflow.core.errors import StateError
 from lakeflow.core.failpoints import failpoint
-
-RECORD = "LAKEFLOW_RECORD"
-"""Variable naming a file to which a local store appends what it writes, links and syncs."""
-
-_PROBE = "_lakeflow/probe"
-
 
 TEMPORARY = ".tmp-"
 """How names of files begin that were not put to their place before a process ended."""
@@ -100,8 +92,6 @@ class LocalStore:
         self.root = root.absolute()
         self._can_link: bool | None = None
         self._folders: set[Path] = set()
-        self._recording = os.environ.get(RECORD)
-        self._record_lock = threading.Lock()
 
     def url(self, path: str) -> str:
         """The absolute path."""
@@ -164,7 +154,6 @@ class LocalStore:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-            self._record("sync", target)
             folders.add(target.parent)
         for folder in sorted(folders):
             self._sync_folder(folder)
@@ -197,10 +186,7 @@ class LocalStore:
 
     def delete(self, path: str) -> None:
         """Removes a file."""
-        target = self.root / path
-        if self._recording and target.exists():
-            self._record("delete", target, data=target.read_bytes())
-        target.unlink(missing_ok=True)
+        (self.root / path).unlink(missing_ok=True)
 
     def delete_folder(self, folder: str) -> None:
         """Removes a folder if it is empty."""
@@ -217,7 +203,6 @@ class LocalStore:
             return False
         finally:
             temporary.unlink()
-        self._record("link", target, data=data)
         return True
 
     def _create(self, target: Path, data: bytes) -> bool:
@@ -225,7 +210,6 @@ class LocalStore:
             self._write(target, data)
         except FileExistsError:
             return False
-        self._record("link", target, data=data)
         return True
 
     def _write(self, path: Path, data: bytes) -> None:
@@ -244,7 +228,6 @@ class LocalStore:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        self._record("sync_folder", folder)
 
     def _probe(self) -> bool:
         """Finds out whether hard links work and refuse a taken name."""
@@ -267,12 +250,3 @@ class LocalStore:
         finally:
             first.unlink()
             second.unlink(missing_ok=True)
-
-    def _record(self, step: str, path: Path, data: bytes | None = None) -> None:
-        if not self._recording:
-            return
-        entry = {"step": step, "path": str(path.relative_to(self.root))}
-        if data is not None:
-            entry["data"] = data.decode("latin-1")
-        with self._record_lock, Path(self._recording).open("a") as file:
-            file.write(json.dumps(entry) + "\n")

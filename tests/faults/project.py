@@ -158,6 +158,8 @@ class Project:
 
     def _start(self, name: str, arguments: tuple[str, ...], **job: Any) -> Child:
         environment = {**self.environment, **job.pop("environment", {})}
+        # Whoever finds the lease of another takes it over at once.
+        job.setdefault("hurry", environment.get("LAKEFLOW_LEASE") == "expiring")
         path = str(self.folder / name)
         return self.server.start("run", path, *arguments, environment=environment, **job)
 

@@ -25,7 +25,7 @@ COMMITS = "commit.between_main_and_companion records.deleted event.written"
 SOURCE = "source.acknowledged source.attached ledger.linked ledger.synced"
 REFRESH = "refresh.requested refresh.staged_flow refresh.swapped_main refresh.swapped_companion"
 FOUND = "recover.listed recover.companion"
-EXPIRING = {"LAKEFLOW_LEASE": "expiring", "LAKEFLOW_LEASE_SECONDS": "0.2"}
+EXPIRING = {"LAKEFLOW_LEASE": "expiring"}
 
 
 @dataclass(frozen=True)
