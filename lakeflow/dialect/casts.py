@@ -146,6 +146,8 @@ def _to_string(value: Typed, zone: str) -> str:
         return f"CAST({local(sql, zone)} AS VARCHAR)"
     if kind == BINARY:
         raise refused("CAST of BINARY to STRING", "Use decode(x, 'UTF-8').")
+    if isinstance(kind, Decimal) and kind.precision == kind.scale:
+        return f"spark_fraction_text(CAST({sql} AS VARCHAR))"
     return f"CAST({sql} AS VARCHAR)"
 
 
@@ -174,6 +176,8 @@ def _from_number(value: Typed, to: DataType, *, attempt: bool) -> str:
         if isinstance(kind, Decimal):
             # DuckDB divides the unscaled number, which is off by one unit for long decimals.
             return f"{verb}(CAST({sql} AS VARCHAR) AS {target})"
+        if (kind, to) == (DOUBLE, FLOAT):
+            return f"spark_float({sql})"
         return f"{verb}({sql} AS {target})"
     if to == TIMESTAMP:
         return _number_to_timestamp(value, attempt=attempt)

@@ -146,8 +146,9 @@ def _cast(here: Expressions, node: exp.Expr) -> Typed:
     if isinstance(value.constant, str) and to in (TIMESTAMP, NTZ) and _typed_literal(node):
         # A typed literal and CAST differ only in the error they raise.
         return cast(value, to, here.zone, attempt=False)
-    if isinstance(to, Decimal) and isinstance(inner, exp.Literal) and not is_numeric(value.type):
-        pass
+    if isinstance(to, Decimal) and re.fullmatch(r"-?[0-9.]+[eE][+-]?[0-9]+", str(inner.this)):
+        # 1e-10BD, which sqlglot reads as a cast of text
+        value = _exact(Number(str(inner.this)))
     return cast(value, to, here.zone, attempt=attempt)
 
 

@@ -84,6 +84,11 @@ _MACROS = {
             [regexp_extract(spark_trim(x), '{_TIMESTAMP}', {_PARTS})],
             lambda p: TRY(spark_zoned(spark_micros(p), p.z, zone)))[1]
         END""",
+    "spark_fraction_text(t)": "regexp_replace(t, '^(-?)\\.', '\\10.')",
+    "spark_float(x)": """
+        CASE WHEN isfinite(x) AND abs(x) >= 3.4028235677973366e38
+            THEN CASE WHEN x > 0 THEN CAST('inf' AS FLOAT) ELSE CAST('-inf' AS FLOAT) END
+        ELSE CAST(x AS FLOAT) END""",
     "spark_exponent(t)": "coalesce(TRY_CAST(split_part(t, 'e', 2) AS INTEGER), 0)",
     "spark_scientific(whole, fraction, exponent)": """
         left(ltrim(whole || fraction, '0'), 1) || '.'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lakeflow.core.schema import STRING, VOID
 from lakeflow.dialect.functions.table import Call, filled, function
-from lakeflow.dialect.operators import condition
+from lakeflow.dialect.operators import comparison, condition
 from lakeflow.dialect.typed import Typed
 
 
@@ -38,8 +38,9 @@ def _ifnull(call: Call) -> Typed:
 
 @function("nullif", arity=2)
 def _nullif(call: Call) -> Typed:
-    values = _same(call, 0, 1)
-    return filled("nullif({0}, {1})", values[0].type, *values)
+    value = call.raw(0)
+    test = comparison("=", value, call.raw(1), call.zone)
+    return filled("CASE WHEN {0} THEN NULL ELSE {1} END", value.type, test, value)
 
 
 @function("if", arity=3)
