@@ -28,6 +28,10 @@ HANDLERS: dict[type[exp.Expr], Handler] = {}
 """How each class of node is lowered; filled by the modules that know them."""
 
 
+BARE: dict[str, Callable[[Expressions, exp.Expr], Typed]] = {}
+"""Functions that are called without parentheses where no column has their name."""
+
+
 class Expressions:
     """Lowers expressions at one place of a query.
 
@@ -117,6 +121,8 @@ class Expressions:
             return extracted(value, parts[1:])
         if self.outer is not None:
             return self.outer.name(node, parts)
+        if first in BARE and len(parts) == 1:
+            return BARE[first](self, node)
         written = ".".join(f"`{part}`" for part in parts)
         raise self.analysis.error(
             node,

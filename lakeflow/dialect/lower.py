@@ -9,6 +9,7 @@ from sqlglot import exp
 import lakeflow.dialect.calls
 import lakeflow.dialect.functions.conditional
 import lakeflow.dialect.functions.dates
+import lakeflow.dialect.functions.matching
 import lakeflow.dialect.functions.numbers
 import lakeflow.dialect.functions.text
 import lakeflow.dialect.nodes

@@ -18,7 +18,7 @@ from lakeflow.dialect.relations import Relations
 from lakeflow.dialect.scope import Analysis, Column, Relation, Source, unique
 from lakeflow.dialect.typed import Problem, Typed
 from lakeflow.dialect.types import common_type, identifier, is_orderable
-from lakeflow.dialect.windows import direction
+from lakeflow.dialect.windows import direction, sort_key
 
 
 @dataclass(frozen=True)
@@ -281,7 +281,9 @@ def order_by(
                     "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE",
                     f"ORDER BY cannot compare {outputs[position].type}.",
                 )
-            pieces.append(f"{position + 1} {direction(item)}")
+            key = sort_key(outputs[position])
+            place = str(position + 1) if key is outputs[position] else key.sql
+            pieces.append(f"{place} {direction(item)}")
             continue
         value, way = _ordered(here, item)
         pieces.append(f"{value.sql} {way}")
@@ -296,7 +298,7 @@ def _ordered(here: Expressions, item: exp.Expr) -> tuple[Typed, str]:
             "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE",
             f"ORDER BY cannot compare {value.type}.",
         )
-    return value, direction(item)
+    return sort_key(value), direction(item)
 
 
 def _output_position(

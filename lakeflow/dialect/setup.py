@@ -6,6 +6,8 @@ temporary, so it belongs to the connection.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 _SPACE = "".join(chr(code) for code in range(1, 33)) + "\x7f"
 
 _DATE = r"^([+-]?[0-9]{4,7})(?:-([0-9]{1,2})(?:-([0-9]{1,2})(?:[ T].*)?)?)?$"
@@ -23,7 +25,64 @@ _CANONICAL = r"[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,
 
 _FLOATING = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
 
+_SPELLED_OUT = "".join(
+    chr(code)
+    for codes in (
+        (0xDF, 0x149, 0x1F0, 0x390, 0x3B0, 0x587, *range(0x1E96, 0x1E9B)),
+        (0x1F50, 0x1F52, 0x1F54, 0x1F56, *range(0x1F80, 0x1FB0), 0x1FB2, 0x1FB3, 0x1FB4),
+        (0x1FB6, 0x1FB7, 0x1FBC, 0x1FC2, 0x1FC3, 0x1FC4, 0x1FC6, 0x1FC7, 0x1FCC, 0x1FD2),
+        (0x1FD3, 0x1FD6, 0x1FD7, 0x1FE2, 0x1FE3, 0x1FE4, 0x1FE6, 0x1FE7, 0x1FF2, 0x1FF3),
+        (0x1FF4, 0x1FF6, 0x1FF7, 0x1FFC, *range(0xFB00, 0xFB07), *range(0xFB13, 0xFB18)),
+    )
+    for code in codes
+)
+"""Letters whose upper case is more than one letter, or another than DuckDB's."""
+
+_DIGRAPHS = "".join(map(chr, (*range(0x1C4, 0x1CD), 0x1F1, 0x1F2, 0x1F3)))
+_BETWEEN = r"\p{Mn}\p{Me}\p{Cf}\p{Lm}\p{Sk}''’.:·"
+
+
+def _mapping(letters: str, change: Callable[[str], str]) -> str:
+    return "MAP {" + ", ".join(f"'{one}': '{change(one)}'" for one in letters) + "}"
+
+
 _MACROS = {
+    "spark_upper(x)": f"""
+        CASE WHEN regexp_matches(x, '[{_SPELLED_OUT}]') THEN array_to_string(list_transform(
+            string_split(x, ''),
+            lambda c: coalesce({_mapping(_SPELLED_OUT, str.upper)}[c], upper(c))), '')
+        ELSE upper(x) END""",
+    "spark_lower(x)": f"""
+        CASE WHEN regexp_matches(x, '[İΣ]') THEN lower(regexp_replace(replace(x, 'İ', 'i̇'),
+            '(\\p{{L}}[{_BETWEEN}]*)Σ([{_BETWEEN}]*)($|[^\\p{{L}}{_BETWEEN}])', '\\1ς\\2\\3', 'g'))
+        ELSE lower(x) END""",
+    "spark_title(c)": f"""
+        CASE WHEN regexp_matches(c, '[{_SPELLED_OUT}{_DIGRAPHS}]')
+            THEN {_mapping(_SPELLED_OUT + _DIGRAPHS, str.title)}[c] ELSE upper(c) END""",
+    "spark_initcap(x)": """
+        array_to_string(list_transform(string_split(x, ' '),
+            lambda w: spark_title(left(w, 1)) || spark_lower(substring(w, 2))), ' ')""",
+    "spark_reverse(x)": "array_to_string(list_reverse(string_split(x, '')), '')",
+    "spark_positive(n)": "CASE WHEN n > 0 THEN n WHEN n <= 0 THEN 0 END",
+    "spark_substring(x, p, n)": """
+        CASE WHEN p IS NOT NULL AND n IS NOT NULL THEN substring(x, greatest(spark_start(x, p), 0) + 1,
+            greatest(spark_start(x, p) + CAST(n AS BIGINT) - greatest(spark_start(x, p), 0), 0)) END""",
+    "spark_start(x, p)": """
+        CASE WHEN p > 0 THEN CAST(p AS BIGINT) - 1 WHEN p < 0 THEN length(x) + p
+        WHEN p = 0 THEN 0 END""",
+    "spark_locate(part, x, p)": """
+        CASE WHEN part IS NULL OR x IS NULL THEN NULL WHEN p IS NULL OR p < 1 THEN 0
+        WHEN part = '' THEN 1 WHEN instr(substring(x, p), part) = 0 THEN 0
+        ELSE CAST(instr(substring(x, p), part) + p - 1 AS INTEGER) END""",
+    "spark_base64(x)": r"""
+        rtrim(regexp_replace(to_base64(x), '(.{76})', '\1' || chr(13) || chr(10), 'g'),
+            chr(13) || chr(10))""",
+    "spark_character(n)": """
+        CASE WHEN n < 0 THEN '' ELSE chr(CAST(n % 256 AS INTEGER)) END""",
+    "spark_substring_index(x, separator, n)": """
+        CASE WHEN n > 0 THEN array_to_string(string_split(x, separator)[:n], separator)
+        WHEN n < 0 THEN array_to_string(string_split(x, separator)[n:], separator)
+        WHEN x IS NOT NULL AND n = 0 THEN '' END""",
     "spark_trim(x)": f"trim(x, '{_SPACE}')",
     "spark_digits(x)": (
         "CASE WHEN regexp_full_match(spark_trim(x), '[+-]?[0-9]+') THEN spark_trim(x) END"
@@ -109,6 +168,85 @@ _MACROS = {
     "spark_half_up(n, d)": """
         n // d + CASE WHEN abs(n % d) >= abs(d) - abs(n % d)
             THEN CASE WHEN (n < 0) = (d < 0) THEN 1 ELSE -1 END ELSE 0 END""",
+    "spark_half_even(n, d)": """
+        n // d + CASE WHEN abs(n % d) > abs(d) - abs(n % d)
+                OR (abs(n % d) = abs(d) - abs(n % d) AND (n // d) % 2 <> 0)
+            THEN CASE WHEN n < 0 THEN -1 ELSE 1 END ELSE 0 END""",
+    "spark_ceil_div(x, n)": "-spark_floor_div(-x, n)",
+    "spark_half_up_double(x, places)": """
+        CASE WHEN NOT isfinite(x) OR abs(x) >= 1e17 THEN x
+        WHEN abs(x) < 1 THEN CAST(CAST(round(CAST(CAST(x AS VARCHAR) AS DECIMAL(38,37)), places)
+            AS VARCHAR) AS DOUBLE)
+        ELSE CAST(CAST(round(CAST(CAST(x AS VARCHAR) AS DECIMAL(38,20)), places) AS VARCHAR)
+            AS DOUBLE) END""",
+    "spark_half_even_double(x, places)": """
+        CASE WHEN NOT isfinite(x) OR abs(x) >= 1e17 THEN x
+        WHEN abs(x) < 1 THEN CAST(CAST(spark_even(CAST(CAST(x AS VARCHAR) AS DECIMAL(38,37)),
+            places) AS VARCHAR) AS DOUBLE)
+        ELSE CAST(CAST(spark_even(CAST(CAST(x AS VARCHAR) AS DECIMAL(38,20)), places) AS VARCHAR)
+            AS DOUBLE) END""",
+    "spark_even(x, places)": """
+        CASE WHEN round(x, places) - trunc(x, places) <> 0
+            AND abs(x - trunc(x, places)) = abs(round(x, places) - x)
+            AND right(CAST(trunc(x, places) AS VARCHAR), 1) IN ('0', '2', '4', '6', '8')
+        THEN trunc(x, places) ELSE round(x, places) END""",
+    "spark_half_up_units(x, unit)": """
+        CASE WHEN NOT isfinite(x) OR abs(x) >= 1e30 THEN x
+        ELSE CAST(spark_half_up(CAST(trunc(x) AS HUGEINT), unit) * unit AS DOUBLE) END""",
+    "spark_half_even_units(x, unit)": """
+        CASE WHEN NOT isfinite(x) OR abs(x) >= 1e30 THEN x
+        WHEN abs(CAST(trunc(x) AS HUGEINT) % unit) * 2 = unit AND trunc(x) <> x
+            THEN CAST(spark_half_up(CAST(trunc(x) AS HUGEINT), unit) * unit AS DOUBLE)
+        ELSE CAST(spark_half_even(CAST(trunc(x) AS HUGEINT), unit) * unit AS DOUBLE) END""",
+    "spark_rint(x)": """
+        CASE WHEN NOT isfinite(x) OR x = 0 OR abs(x) >= 4503599627370496 THEN x
+        WHEN abs(x) <= 0.5 THEN CASE WHEN x < 0 THEN CAST('-0' AS DOUBLE) ELSE 0 END
+        ELSE round_even(x, 0) END""",
+    "spark_expm1(x)": """
+        CASE WHEN x = 0 THEN x WHEN abs(x) < 1e-5 THEN x + x * x / 2 + x * x * x / 6 ELSE exp(x) - 1 END""",
+    "spark_log1p(x)": """
+        CASE WHEN x <= -1 THEN NULL WHEN abs(x) < 1e-5 THEN x - x * x / 2 + x * x * x / 3
+        ELSE ln(1 + x) END""",
+    "spark_cot(x)": """
+        CASE WHEN isinf(x) THEN CAST('nan' AS DOUBLE) ELSE 1 / tan(x) END""",
+    "spark_atanh(x)": """
+        CASE WHEN abs(x) > 1 THEN CAST('nan' AS DOUBLE) WHEN x = 1 THEN CAST('inf' AS DOUBLE)
+        WHEN x = -1 THEN CAST('-inf' AS DOUBLE) ELSE atanh(x) END""",
+    "spark_signum(x)": "CASE WHEN isnan(x) OR x = 0 THEN x WHEN x > 0 THEN 1 WHEN x < 0 THEN -1 END",
+    "spark_hypot(a, b)": """
+        CASE WHEN a IS NULL OR b IS NULL THEN NULL
+        WHEN isinf(a) OR isinf(b) THEN CAST('inf' AS DOUBLE)
+        WHEN isnan(a) OR isnan(b) THEN CAST('nan' AS DOUBLE)
+        WHEN greatest(abs(a), abs(b)) = 0 THEN 0
+        ELSE greatest(abs(a), abs(b)) * sqrt(1 + pow(least(abs(a), abs(b))
+            / greatest(abs(a), abs(b)), 2)) END""",
+    "spark_pow(a, b)": """
+        CASE WHEN abs(a) = 1 AND NOT isfinite(b) THEN CAST('nan' AS DOUBLE) ELSE pow(a, b) END""",
+    "spark_binary(x)": """
+        CASE WHEN x >= 0 THEN to_binary(x)
+        ELSE to_binary(CAST(x AS HUGEINT) + CAST('18446744073709551616' AS HUGEINT)) END""",
+    "spark_shifted(n, width)": "CAST(((n % width) + width) % width AS HUGEINT)",
+    "spark_power(n, width)": "(CAST(1 AS HUGEINT) << spark_shifted(n, width))",
+    "spark_signed(x, width)": """
+        CASE WHEN x >= (CAST(1 AS HUGEINT) << (width - 1))
+            THEN x - (CAST(1 AS HUGEINT) << width) ELSE x END""",
+    "spark_unsigned(x, width)": """
+        CASE WHEN x < 0 THEN x + (CAST(1 AS HUGEINT) << width) ELSE CAST(x AS HUGEINT) END""",
+    "spark_shiftleft(x, n, width)": """
+        spark_signed((spark_unsigned(x, width)
+            % (CAST(1 AS HUGEINT) << (width - spark_shifted(n, width))))
+            * spark_power(n, width), width)""",
+    "spark_shiftright(x, n, width)":
+        "spark_floor_div(CAST(x AS HUGEINT), spark_power(n, width))",
+    "spark_shiftrightunsigned(x, n, width)":
+        "spark_signed(spark_unsigned(x, width) // spark_power(n, width), width)",
+    "spark_width_bucket(x, low, high, n)": """
+        CASE WHEN n <= 0 OR n = 9223372036854775807 OR isnan(x) OR low = high
+            OR NOT isfinite(low) OR NOT isfinite(high) THEN NULL
+        WHEN low < high THEN CASE WHEN x < low THEN 0 WHEN x >= high THEN n + 1
+            ELSE CAST(floor(n * (x - low) / (high - low)) AS BIGINT) + 1 END
+        ELSE CASE WHEN x > low THEN 0 WHEN x <= high THEN n + 1
+            ELSE CAST(floor(n * (low - x) / (low - high)) AS BIGINT) + 1 END END""",
     "spark_quotient(n, d, shift)": "(n // d) * shift + spark_half_up((n % d) * shift, d)",
     "spark_floor_div(x, n)": "(x - ((x % n) + n) % n) // n",
 }

@@ -18,4 +18,5 @@ DIFFERENCES = {
     "cast-a9446cdbc9": _CLOCK,
     "cast-cc9183af8f": _CLOCK,
     "try_cast-a3d72ba98e": _CLOCK,
+    "timestamp-5cb60c2f90": _CLOCK,
 }
