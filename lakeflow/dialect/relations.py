@@ -251,6 +251,9 @@ class Relations:
             for i, kind in enumerate(made.types)
         )
         right = f"(SELECT {made.select(exported)}) AS {identifier(relation)}"
+        if not left.sql and keep:
+            one = f"(SELECT 1) AS {identifier(self.analysis.alias('one'))}"
+            return Source(f"{one} LEFT JOIN {right} ON true", columns, streaming=False)
         if not left.sql:
             return Source(right, columns, streaming=False)
         join = f"LEFT JOIN {right} ON true" if keep else f"CROSS JOIN {right}"

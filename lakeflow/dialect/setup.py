@@ -130,10 +130,14 @@ _MACROS = {
                     AS BIGINT) END)[1]""",
     "spark_zoned(micros, z, zone)": """
         CASE WHEN z = '' THEN spark_instant(make_timestamp(micros), zone)
-        WHEN contains(z, '/') THEN timezone(z, make_timestamp(micros))
+        WHEN contains(z, '/') THEN spark_first_instant(make_timestamp(micros), z)
         ELSE make_timestamptz(micros - spark_offset(z)) END""",
     "spark_instant(x, zone)": """
-        CASE WHEN zone = 'UTC' THEN make_timestamptz(epoch_us(x)) ELSE timezone(zone, x) END""",
+        CASE WHEN zone = 'UTC' THEN make_timestamptz(epoch_us(x))
+        ELSE spark_first_instant(x, zone) END""",
+    "spark_first_instant(x, zone)": """
+        CASE WHEN timezone(zone, timezone(zone, x) - INTERVAL 1 HOUR) = x
+            THEN timezone(zone, x) - INTERVAL 1 HOUR ELSE timezone(zone, x) END""",
     "spark_local(x, zone)": """
         CASE WHEN zone = 'UTC' THEN make_timestamp(epoch_us(x)) ELSE timezone(zone, x) END""",
     "spark_timestamp(x, zone)": f"""
@@ -248,6 +252,30 @@ _MACROS = {
         ELSE CASE WHEN x > low THEN 0 WHEN x <= high THEN n + 1
             ELSE CAST(floor(n * (low - x) / (low - high)) AS BIGINT) + 1 END END""",
     "spark_quotient(n, d, shift)": "(n // d) * shift + spark_half_up((n % d) * shift, d)",
+    "spark_strftime(x, pattern)": """
+        CASE WHEN year(x) BETWEEN 1 AND 9999 OR NOT contains(pattern, '%Y')
+            THEN strftime(x, pattern)
+        WHEN year(x) > 9999 THEN strftime(x, replace(pattern, '%Y', '+%Y'))
+        WHEN x IS NOT NULL THEN CAST(error('A year before the first cannot be written.') AS VARCHAR)
+        END""",
+    "spark_offset_text(seconds, colon)": """
+        CASE WHEN seconds < 0 THEN '-' ELSE '+' END
+        || lpad(CAST(abs(seconds) // 3600 AS VARCHAR), 2, '0') || colon
+        || lpad(CAST(abs(seconds) // 60 % 60 AS VARCHAR), 2, '0')""",
+    "spark_in_month(t)": "epoch_us(t) - epoch_us(date_trunc('month', t))",
+    "spark_month_number(t)": "year(t) * 12 + month(t)",
+    "spark_months(a, b)": """
+        spark_month_number(b) - spark_month_number(a)
+        - CASE WHEN spark_month_number(b) > spark_month_number(a)
+                AND spark_in_month(b) < spark_in_month(a) THEN 1
+            WHEN spark_month_number(b) < spark_month_number(a)
+                AND spark_in_month(b) > spark_in_month(a) THEN -1 ELSE 0 END""",
+    "spark_is_last_day(t)": "last_day(t) = CAST(t AS DATE)",
+    "spark_months_between(a, b)": """
+        spark_month_number(a) - spark_month_number(b)
+        + CASE WHEN day(a) = day(b) OR (spark_is_last_day(a) AND spark_is_last_day(b)) THEN 0
+            ELSE (spark_in_month(a) // 1000000 - spark_in_month(b) // 1000000)
+                / CAST(2678400 AS DOUBLE) END""",
     "spark_floor_div(x, n)": "(x - ((x % n) + n) % n) // n",
 }
 

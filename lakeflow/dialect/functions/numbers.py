@@ -273,7 +273,7 @@ def _attempted(call: Call, symbol: str) -> Typed:
     if any(value.type in INTERVALS or not _computes(value) for value in (a, b)):
         raise refused(f"{call.name}(..) of {a.type} and {b.type}")
     names = [call.here.analysis.alias("operand") for _ in (a, b)]
-    inside = [Typed(f"p.{name}", value.type) for name, value in zip(names, (a, b), strict=True)]
+    inside = [Typed(f"(p).{name}", value.type) for name, value in zip(names, (a, b), strict=True)]
     for index, value in enumerate((a, b)):
         if value.is_constant or _simple(value.sql):
             inside[index] = value
