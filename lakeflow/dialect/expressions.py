@@ -109,6 +109,10 @@ class Expressions:
                 return extracted(names[first], parts[1:])
         if first in self.preferred and len(parts) == 1:
             return self.preferred[first]
+        if first == "window" and self.grouping is not None:
+            window = self.grouping.windowed()
+            if window is not None:
+                return extracted(window, parts[1:])
         found = self._column(node, parts)
         if found is not None:
             return found

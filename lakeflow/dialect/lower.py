@@ -11,6 +11,8 @@ import lakeflow.dialect.functions.arrays
 import lakeflow.dialect.functions.conditional
 import lakeflow.dialect.functions.dates
 import lakeflow.dialect.functions.formats
+import lakeflow.dialect.functions.hashes
+import lakeflow.dialect.functions.json
 import lakeflow.dialect.functions.lambdas
 import lakeflow.dialect.functions.maps
 import lakeflow.dialect.functions.matching

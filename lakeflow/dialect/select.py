@@ -389,14 +389,29 @@ class _Select:
 
     def _where(self, source: Source) -> str:
         clause = self.node.args.get("where")
-        if clause is None:
-            return ""
         here = self._place(source, "WHERE")
-        value = here.lower(clause.this)
-        try:
-            return f" WHERE {condition(value, 'WHERE', here.zone).sql}"
-        except Problem as problem:
-            raise here.located(clause.this, problem) from None
+        # An instant that is NULL lies in no window, so Spark drops its row.
+        tests = [f"{here.lower(call.expressions[0]).sql} IS NOT NULL" for call in self._timed()]
+        if clause is not None:
+            value = here.lower(clause.this)
+            try:
+                tests.insert(0, condition(value, "WHERE", here.zone).sql)
+            except Problem as problem:
+                raise here.located(clause.this, problem) from None
+        return f" WHERE {' AND '.join(dict.fromkeys(tests))}" if tests else ""
+
+    def _timed(self) -> list[exp.Anonymous]:
+        """The calls of `window(..)` in this SELECT."""
+        parts = [*self.node.expressions, self.node.args.get("group"), self.node.args.get("having")]
+        return [
+            call
+            for part in parts
+            if part is not None
+            for call in part.find_all(exp.Anonymous)
+            if str(call.this).lower() == "window"
+            and call.expressions
+            and call.find_ancestor(exp.Select) is self.node
+        ]
 
     def _generate(self, source: Source) -> tuple[Source, list[Item]]:
         """Turns a generator in the SELECT list into a join."""

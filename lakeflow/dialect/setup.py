@@ -46,7 +46,7 @@ def _mapping(letters: str, change: Callable[[str], str]) -> str:
     return "MAP {" + ", ".join(f"'{one}': '{change(one)}'" for one in letters) + "}"
 
 
-_MACROS = {
+_MACROS: dict[str, str] = {
     "spark_upper(x)": f"""
         CASE WHEN regexp_matches(x, '[{_SPELLED_OUT}]') THEN array_to_string(list_transform(
             string_split(x, ''),
@@ -277,6 +277,106 @@ _MACROS = {
             ELSE (spark_in_month(a) // 1000000 - spark_in_month(b) // 1000000)
                 / CAST(2678400 AS DOUBLE) END""",
     "spark_floor_div(x, n)": "(x - ((x % n) + n) % n) // n",
+}
+
+
+_M = 2**32 - 1
+_P1, _P2, _P3, _P4, _P5 = (
+    f"CAST('{number}' AS UHUGEINT)"
+    for number in (
+        0x9E3779B185EBCA87,
+        0xC2B2AE3D27D4EB4F,
+        0x165667B19E3779F9,
+        0x85EBCA77C2B2AE63,
+        0x27D4EB2F165667C5,
+    )
+)
+_W = f"CAST('{2**64}' AS UHUGEINT)"
+
+_MACROS |= {
+    "spark_rotated(x, r)": f"(((x << r) | (x >> (32 - r))) & {_M})",
+    "spark_murmur_word(h, k)": f"""
+        (spark_rotated(xor(h, (spark_rotated((k * {0xCC9E2D51}) & {_M}, 15) * {0x1B873593}) & {_M}), 13)
+            * 5 + {0xE6546B64}) & {_M}""",
+    "spark_murmur_end(h, n)": f"""
+        list_transform(list_transform(list_transform([xor(h, CAST(n AS UBIGINT))],
+            lambda a: (xor(a, a >> 16) * {0x85EBCA6B}) & {_M}),
+            lambda a: (xor(a, a >> 13) * {0xC2B2AE35}) & {_M}),
+            lambda a: xor(a, a >> 16))[1]""",
+    "spark_low(x)": f"CAST(((CAST(x AS HUGEINT) % {2**32}) + {2**32}) % {2**32} AS UBIGINT)",
+    "spark_high(x)": f"spark_low(spark_floor_div(CAST(x AS HUGEINT), {2**32}))",
+    "spark_murmur_int(x, s)": """
+        CASE WHEN x IS NOT NULL THEN spark_murmur_end(spark_murmur_word(s, spark_low(x)), 4) END""",
+    "spark_murmur_long(x, s)": """
+        CASE WHEN x IS NOT NULL THEN spark_murmur_end(spark_murmur_word(
+            spark_murmur_word(s, spark_low(x)), spark_high(x)), 8) END""",
+    "spark_word(x, i, n)": """
+        CAST('0x' || array_to_string(list_reverse(list_transform(range(n),
+            lambda b: substring(x, (i + b) * 2 + 1, 2))), '') AS UBIGINT)""",
+    "spark_octet(x, i)": "CAST('0x' || substring(x, i * 2 + 1, 2) AS UBIGINT)",
+    "spark_murmur_bytes(x, s)": f"""
+        CASE WHEN x IS NOT NULL THEN spark_murmur_end(list_reduce(list_concat(
+            list_transform(range(length(x) // 8), lambda i: spark_word(x, i * 4, 4)),
+            list_transform(range(length(x) // 8 * 4, length(x) // 2), lambda i:
+                CASE WHEN spark_octet(x, i) >= 128 THEN spark_octet(x, i) + {2**32 - 256}
+                ELSE spark_octet(x, i) END)),
+            lambda h, k: spark_murmur_word(h, k), s), length(x) // 2) END""",
+    "spark_times(a, b)": f"""
+        CAST(CAST(a AS UHUGEINT) * CAST(b AS UHUGEINT) % {_W} AS UBIGINT)""",
+    "spark_plus(a, b)": f"""
+        CAST((CAST(a AS UHUGEINT) + CAST(b AS UHUGEINT)) % {_W} AS UBIGINT)""",
+    "spark_turned(x, r)": """
+        ((x >> (64 - r)) | ((x & ((CAST(1 AS UBIGINT) << (64 - r)) - 1)) << r))""",
+    "spark_xx_round(v, w)": f"""
+        spark_times(spark_turned(spark_plus(v, spark_times(w, {_P2})), 31), {_P1})""",
+    "spark_xx_eight(h, w)": f"""
+        spark_plus(spark_times(spark_turned(xor(h, spark_xx_round(CAST(0 AS UBIGINT), w)), 27),
+            {_P1}), {_P4})""",
+    "spark_xx_four(h, w)": f"""
+        spark_plus(spark_times(spark_turned(xor(h, spark_times(w, {_P1})), 23), {_P2}), {_P3})""",
+    "spark_xx_one(h, w)": f"""
+        spark_times(spark_turned(xor(h, spark_times(w, {_P5})), 11), {_P1})""",
+    "spark_xx_end(h)": f"""
+        list_transform(list_transform(list_transform([h],
+            lambda a: spark_times(xor(a, a >> 33), {_P2})),
+            lambda a: spark_times(xor(a, a >> 29), {_P3})), lambda a: xor(a, a >> 32))[1]""",
+    "spark_wide(x)": f"""
+        CAST(CASE WHEN x < 0 THEN CAST(x AS HUGEINT) + CAST('{2**64}' AS HUGEINT)
+            ELSE CAST(x AS HUGEINT) END AS UBIGINT)""",
+    "spark_xx_int(x, s)": f"""
+        CASE WHEN x IS NOT NULL THEN spark_xx_end(spark_xx_four(spark_plus(s, {_P5} + 4),
+            spark_low(x))) END""",
+    "spark_xx_long(x, s)": f"""
+        CASE WHEN x IS NOT NULL THEN spark_xx_end(spark_xx_eight(spark_plus(s, {_P5} + 8),
+            spark_wide(x))) END""",
+    "spark_xx_lane(x, v, lane)": """
+        list_reduce(list_transform(range(length(x) // 64),
+            lambda i: spark_word(x, i * 32 + lane * 8, 8)),
+            lambda a, w: spark_xx_round(a, w), v)""",
+    "spark_xx_merge(h, v)": f"""
+        spark_plus(spark_times(xor(h, spark_xx_round(CAST(0 AS UBIGINT), v)), {_P1}), {_P4})""",
+    "spark_xx_lanes(v)": """
+        list_reduce(v, lambda h, one: spark_xx_merge(h, one),
+            spark_plus(spark_plus(spark_turned(v[1], 1), spark_turned(v[2], 7)),
+                spark_plus(spark_turned(v[3], 12), spark_turned(v[4], 18))))""",
+    "spark_xx_start(x, s)": f"""
+        CASE WHEN length(x) >= 64 THEN list_transform([[
+            spark_xx_lane(x, spark_plus(s, {_P1} + {_P2}), 0),
+            spark_xx_lane(x, spark_plus(s, {_P2}), 1), spark_xx_lane(x, s, 2),
+            spark_xx_lane(x, spark_plus(s, {_W} - {_P1}), 3)]], lambda v: spark_xx_lanes(v))[1]
+        ELSE spark_plus(s, {_P5}) END""",
+    "spark_xx_bytes(x, s)": """
+        CASE WHEN x IS NOT NULL THEN spark_xx_end(
+            list_reduce(list_transform(range(length(x) // 8 * 4, length(x) // 2),
+                    lambda i: spark_octet(x, i)),
+                lambda h, w: spark_xx_one(h, w),
+            list_reduce(list_transform(range(length(x) // 16 * 8, length(x) // 8 * 4, 4),
+                    lambda i: spark_word(x, i, 4)),
+                lambda h, w: spark_xx_four(h, w),
+            list_reduce(list_transform(range(length(x) // 64 * 32, length(x) // 16 * 8, 8),
+                    lambda i: spark_word(x, i, 8)),
+                lambda h, w: spark_xx_eight(h, w),
+                spark_plus(spark_xx_start(x, s), length(x) // 2))))) END""",
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlglot import exp
 
 from lakeflow.core.schema import (
@@ -15,6 +17,8 @@ from lakeflow.core.schema import (
     VOID,
     DataType,
     Decimal,
+    Field,
+    Struct,
 )
 from lakeflow.dialect.casts import cast, instant, local
 from lakeflow.dialect.functions.table import Call, filled, function, simple
@@ -358,3 +362,40 @@ def now(call: Call) -> Typed:
     return _now(call)
 
 
+
+
+@function("window", arity=(2, 4))
+def _window(call: Call) -> Typed:
+    """The window of fixed length in which an instant lies; the query drops rows without one."""
+    if len(call) > 2:
+        raise refused("window(..) that slides or starts late", "Give a length alone.")
+    value = call.raw(0)
+    if value.type != NTZ:
+        value = call.take(0, TIMESTAMP)
+    length = _length(call)
+    make = "make_timestamp" if value.type == NTZ else "make_timestamptz"
+    start = f"spark_floor_div(epoch_us({{0}}), {length}) * {length}"
+    kind = Struct((Field("start", value.type), Field("end", value.type)))
+    sql = f'struct_pack("start" := {make}({start}), "end" := {make}({start} + {length}))'
+    return filled(sql, kind, value)
+
+
+def _length(call: Call) -> int:
+    node = call.nodes[1]
+    if isinstance(node, exp.Interval):
+        raise refused("window(..) of an INTERVAL", "Write window(ts, '10 minutes').")
+    total = 0
+    written = call.text(1).lower().removeprefix("interval ")
+    for number, unit in re.findall(r"(\d+)\s*([a-z]+)", written):
+        kind, factor = _UNITS.get(unit.upper().removesuffix("S"), ("", 0))
+        if kind not in ("days", "micros"):
+            raise refused(f"window(..) of {call.text(1)!r}", "Write '10 minutes' or '1 day'.")
+        total += int(number) * factor * (86_400_000_000 if kind == "days" else 1)
+    if total <= 0 or re.sub(r"\d+\s*[a-z]+\s*", "", written):
+        raise refused(f"window(..) of {call.text(1)!r}", "Write '10 minutes' or '1 day'.")
+    return total
+
+
+@function("uuid", arity=0, deterministic=False)
+def _uuid(call: Call) -> Typed:  # noqa: ARG001 - every entry of the table is built alike
+    return Typed("CAST(uuid() AS VARCHAR)", STRING, volatile=True)

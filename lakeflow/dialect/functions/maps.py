@@ -169,8 +169,10 @@ def _packed(names: list[str], values: list[Typed]) -> Typed:
     return Typed(f"struct_pack({items})", kind, volatile=volatile)
 
 
-@function("named_struct", arity=(2, None))
+@function("named_struct", arity=(0, None))
 def _named_struct(call: Call) -> Typed:
+    if not call.nodes:
+        raise refused("named_struct() without fields")
     if len(call) % 2:
         raise Problem(
             "WRONG_NUM_ARGS.WITHOUT_SUGGESTION", "named_struct(..) takes names with values."
