@@ -52,9 +52,7 @@ _COMPUTED = {
     "K": "CAST(hour({0}) % 12 AS VARCHAR)",
 }
 _SHORT = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC"
-_LONG = (
-    "JANUARY|FEBRUARY|MARCH|APRIL|MAY|JUNE|JULY|AUGUST|SEPTEMBER|OCTOBER|NOVEMBER|DECEMBER"
-)
+_LONG = "JANUARY|FEBRUARY|MARCH|APRIL|MAY|JUNE|JULY|AUGUST|SEPTEMBER|OCTOBER|NOVEMBER|DECEMBER"
 _SIXTY = "[0-5][0-9]"
 _READ = {
     "yyyy": ("y", r"[0-9]{4}|\+[0-9]{5,6}"),
@@ -79,7 +77,7 @@ _READ = {
     "ss": ("s", _SIXTY),
     "s": ("s", "[0-5]?[0-9]"),
     "a": ("noon", "AM|PM"),
-    "XXX": ("z", "Z|[+-][0-9]{2}:[0-9]{2}"),
+    "X" * 3: ("z", "Z|[+-][0-9]{2}:[0-9]{2}"),
     "Z": ("z", "[+-][0-9]{4}"),
 }
 _NAMES = "y yy mo name d h half mi s f noon z".split()
@@ -186,9 +184,9 @@ def _computed(field: str, pattern: str, local: str, offset: str) -> str:
     if set(field) == {"S"} and len(field) <= 9:
         nanos = f"lpad(CAST(microsecond({local}) % 1000000 AS VARCHAR), 6, '0') || '000'"
         return f"left({nanos}, {len(field)})"
-    if field == "XXX":
+    if field == "X" * 3:
         return f"CASE WHEN {offset} = 0 THEN 'Z' ELSE spark_offset_text({offset}, ':') END"
-    if field == "xxx":
+    if field == "x" * 3:
         return f"spark_offset_text({offset}, ':')"
     if field in ("Z", "ZZ", "ZZZ", "xx"):
         return f"spark_offset_text({offset}, '')"

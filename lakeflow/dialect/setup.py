@@ -1,11 +1,12 @@
-"""What a DuckDB connection needs before it runs lowered SQL: macros for Spark's conversions.
+"""What DuckDB needs before it runs lowered SQL: macros for Spark's functions and conversions.
 
-A macro is used where an expression would otherwise repeat its argument many times; each is
-temporary, so it belongs to the connection.
+A macro is used where an expression would otherwise repeat its argument many times. Defining all
+of them takes longer than many a query, so only those are defined that a query uses.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 _SPACE = "".join(chr(code) for code in range(1, 33)) + "\x7f"
@@ -39,7 +40,7 @@ _SPELLED_OUT = "".join(
 """Letters whose upper case is more than one letter, or another than DuckDB's."""
 
 _DIGRAPHS = "".join(map(chr, (*range(0x1C4, 0x1CD), 0x1F1, 0x1F2, 0x1F3)))
-_BETWEEN = r"\p{Mn}\p{Me}\p{Cf}\p{Lm}\p{Sk}''’.:·"
+_BETWEEN = r"\p{Mn}\p{Me}\p{Cf}\p{Lm}\p{Sk}''.:" + chr(0x2019) + chr(0xB7)
 
 
 def _mapping(letters: str, change: Callable[[str], str]) -> str:
@@ -240,10 +241,8 @@ _MACROS: dict[str, str] = {
         spark_signed((spark_unsigned(x, width)
             % (CAST(1 AS HUGEINT) << (width - spark_shifted(n, width))))
             * spark_power(n, width), width)""",
-    "spark_shiftright(x, n, width)":
-        "spark_floor_div(CAST(x AS HUGEINT), spark_power(n, width))",
-    "spark_shiftrightunsigned(x, n, width)":
-        "spark_signed(spark_unsigned(x, width) // spark_power(n, width), width)",
+    "spark_shiftright(x, n, width)": "spark_floor_div(CAST(x AS HUGEINT), spark_power(n, width))",
+    "spark_shiftrightunsigned(x, n, width)": "spark_signed(spark_unsigned(x, width) // spark_power(n, width), width)",
     "spark_width_bucket(x, low, high, n)": """
         CASE WHEN n <= 0 OR n = 9223372036854775807 OR isnan(x) OR low = high
             OR NOT isfinite(low) OR NOT isfinite(high) THEN NULL
@@ -380,26 +379,23 @@ _MACROS |= {
 }
 
 
-def _ordered() -> tuple[str, ...]:
-    """The statements, each macro after those that it uses."""
-    names = {signature.split("(", 1)[0]: signature for signature in _MACROS}
-    done: list[str] = []
-
-    def add(name: str) -> None:
-        if name in done:
-            return
-        body = _MACROS[names[name]]
-        for other in names:
-            if other != name and f"{other}(" in body:
-                add(other)
-        done.append(name)
-
-    for name in names:
-        add(name)
-    return tuple(
-        f"CREATE OR REPLACE MACRO {names[name]} AS {_MACROS[names[name]].strip()}" for name in done
-    )
+_DEFINED = {signature.split("(", 1)[0]: signature for signature in _MACROS}
+_USED = re.compile(r"\bspark_\w+(?=\()")
 
 
-SETUP: tuple[str, ...] = (*_ordered(),)
-"""Statements that a connection runs once before any lowered SQL."""
+def macros_of(sql: str, known: set[str]) -> list[str]:
+    """The statements that define the macros which a query uses, each after those it uses itself.
+
+    Args:
+        sql: Lowered SQL.
+        known: Names of macros that are defined already; those of the statements are added.
+    """
+    statements: list[str] = []
+    for name in dict.fromkeys(_USED.findall(sql)):
+        if name in known or name not in _DEFINED:
+            continue
+        known.add(name)
+        body = _MACROS[_DEFINED[name]].strip()
+        statements += macros_of(body, known)
+        statements.append(f"CREATE OR REPLACE MACRO {_DEFINED[name]} AS {body}")
+    return statements

@@ -71,7 +71,9 @@ def raising(condition: str, message_sql: str, kind: DataType) -> str:
     return cast_sql(f"error({text(f'[{condition}] ')} || {message_sql})", kind)
 
 
-ERROR_CALL = re.compile(r"CAST\(error\((?:[^'()]|'(?:[^']|'')*'|\([^()]*\))*\) AS [^()]*(?:\([0-9,]+\))?\)")
+ERROR_CALL = re.compile(
+    r"CAST\(error\((?:[^'()]|'(?:[^']|'')*'|\([^()]*\))*\) AS [^()]*(?:\([0-9,]+\))?\)"
+)
 """A call that `raising` writes, as far as its message holds no nested calls."""
 
 

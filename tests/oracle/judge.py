@@ -13,7 +13,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ from lakeflow.core.schema import (
     Struct,
 )
 from lakeflow.dialect.query import lower, parse_query
-from lakeflow.dialect.setup import SETUP
+from lakeflow.dialect.setup import macros_of
 from lakeflow.dialect.types import duckdb_type, from_duckdb_type
 
 FOLDER = Path(__file__).parent
@@ -62,8 +62,7 @@ class Judge:
         self.time_zone = time_zone
         self.connection = duckdb.connect(config={"threads": 1})
         self.connection.execute(f"SET TimeZone = '{time_zone}'")
-        for statement in SETUP:
-            self.connection.execute(statement)
+        self.known: set[str] = set()
         self.schemas = {}
         for path in folder.glob("*.parquet"):
             self.connection.execute(f"CREATE VIEW {path.stem} AS SELECT * FROM '{path}'")
@@ -88,6 +87,8 @@ class Judge:
             return Outcome(kind, f"{error.condition}: {error.message}")
         reads = ", ".join(f'"{key}" AS (SELECT * FROM {name})' for key, name in names.items())
         sql = f"WITH {reads} SELECT * FROM ({lowered.sql})" if reads else lowered.sql
+        for statement in macros_of(sql, self.known):
+            self.connection.execute(statement)
         try:
             relation = self.connection.sql(sql)
             types = [str(kind) for kind in relation.types]
@@ -135,7 +136,7 @@ def compared(vector: dict[str, Any], schema: Schema, rows: list[list[Any]]) -> O
     return Outcome(SAME)
 
 
-@lru_cache(maxsize=None)
+@cache
 def types_of(ddl: str) -> list[str]:
     """The types of Spark's result, whatever may be NULL in it."""
     ddl = ddl.replace(" NOT NULL", "")

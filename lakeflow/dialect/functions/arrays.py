@@ -62,9 +62,13 @@ def _with_element(call: Call, array: int, item: int) -> tuple[Typed, Typed]:
     value, element = _of(call, array)
     other = call.raw(item)
     kind = common_type(element, other.type)
-    if kind is None or (other.type == STRING) != (element == STRING) and VOID not in (
-        other.type,
-        element,
+    if kind is None or (
+        (other.type == STRING) != (element == STRING)
+        and VOID
+        not in (
+            other.type,
+            element,
+        )
     ):
         raise Problem(
             "DATATYPE_MISMATCH.ARRAY_FUNCTION_DIFF_TYPES",
@@ -78,9 +82,7 @@ def _two(call: Call) -> tuple[Typed, Typed, Array]:
     a, b = call.raw(0), call.raw(1)
     kind = common_type(a.type, b.type)
     mixed = isinstance(a.type, Array) and isinstance(b.type, Array)
-    if not mixed or not isinstance(kind, Array) or len(
-        {_text(a.type), _text(b.type)} - {None}
-    ) > 1:
+    if not mixed or not isinstance(kind, Array) or len({_text(a.type), _text(b.type)} - {None}) > 1:
         raise Problem(
             "DATATYPE_MISMATCH.BINARY_ARRAY_DIFF_TYPES",
             f"{call.name}(..) takes two arrays of one type, not {a.type} and {b.type}.",
@@ -138,10 +140,7 @@ def _position(call: Call) -> Typed:
 def _remove(call: Call) -> Typed:
     value, item = _with_element(call, 0, 1)
     _atomic(call, item.type)
-    sql = (
-        "CASE WHEN {1} IS NOT NULL THEN "
-        "list_filter({0}, lambda e: e IS NULL OR e <> {1}) END"
-    )
+    sql = "CASE WHEN {1} IS NOT NULL THEN list_filter({0}, lambda e: e IS NULL OR e <> {1}) END"
     return filled(sql, value.type, value, item)
 
 
@@ -278,7 +277,9 @@ def _slice(call: Call) -> Typed:
     value, _ = _of(call)
     start, count = call.take(1, INT), call.take(2, INT)
     zero = raising("INVALID_PARAMETER_VALUE.START", "'slice(..) begins at 1.'", value.type)
-    negative = raising("INVALID_PARAMETER_VALUE.LENGTH", "'slice(..) has no length below 0.'", value.type)
+    negative = raising(
+        "INVALID_PARAMETER_VALUE.LENGTH", "'slice(..) has no length below 0.'", value.type
+    )
     nothing = cast_sql("[]", value.type)
     sql = (
         f"CASE WHEN {{0}} IS NULL OR {{1}} IS NULL OR {{2}} IS NULL THEN NULL "
@@ -334,11 +335,6 @@ def _element_at(call: Call) -> Typed:
     return filled(sql, element, value, cast(index, INT, call.zone))
 
 
-@function("arrays_zip", arity=(1, None))
-def _zip(call: Call) -> Typed:
-    raise refused("arrays_zip(..)", "Use zip_with(a, b, (x, y) -> struct(x, y)).")
-
-
 @function("sequence", arity=(2, 3))
 def _sequence(call: Call) -> Typed:
     first, last = call.raw(0), call.raw(1)
@@ -361,11 +357,13 @@ def _sequence(call: Call) -> Typed:
         step = Typed(f"CASE WHEN {first.sql} <= {last.sql} THEN 1 ELSE -1 END", kind)
     a, b = cast(first, kind, call.zone), cast(last, kind, call.zone)
     failing = raising("INVALID_SEQUENCE", "'sequence(..) never arrives.'", Array(kind))
+    steps = ", ".join(f"CAST({{{n}}} AS BIGINT)" for n in range(3))
+    made = cast_sql(f"generate_series({steps})", Array(kind))
     sql = (
         "CASE WHEN {0} IS NULL OR {1} IS NULL OR {2} IS NULL THEN NULL "
         f"WHEN {{0}} = {{1}} AND {{2}} = 0 THEN {cast_sql('[{0}]', Array(kind))} "
         f"WHEN {{2}} = 0 OR ({{1}} > {{0}}) <> ({{2}} > 0) AND {{0}} <> {{1}} THEN {failing} "
-        f"ELSE {cast_sql('generate_series(CAST({0} AS BIGINT), CAST({1} AS BIGINT), CAST({2} AS BIGINT))', Array(kind))} END"
+        f"ELSE {made} END"
     )
     return filled(sql, Array(kind), a, b, step)
 
@@ -386,7 +384,11 @@ def _sequence_of_days(call: Call, first: Typed, last: Typed) -> Typed:
     assert kind is not None
     if step is not None and step.type not in (DAY, YEAR_MONTH) and kind == DATE:
         raise refused("sequence(..) of dates by less than days")
-    moves = step.sql if step is not None else "CASE WHEN {0} <= {1} THEN to_days(1) ELSE to_days(-1) END"
+    moves = (
+        step.sql
+        if step is not None
+        else "CASE WHEN {0} <= {1} THEN to_days(1) ELSE to_days(-1) END"
+    )
     a, b = cast(first, kind, call.zone), cast(last, kind, call.zone)
     clocks = (cast(a, NTZ, call.zone), cast(b, NTZ, call.zone))
     steps = "generate_series({0}, {1}, " + moves + ")"

@@ -144,7 +144,7 @@ def spelled(kind: DataType) -> str:
     return str(kind).lower()
 
 
-_CASTS = {
+_CASTS: dict[str, DataType] = {
     "boolean": BOOLEAN,
     "tinyint": TINYINT,
     "smallint": SMALLINT,

@@ -23,7 +23,7 @@ from lakeflow.core.schema import (
 from lakeflow.dialect.casts import cast, instant, local
 from lakeflow.dialect.functions.table import Call, filled, function, simple
 from lakeflow.dialect.nodes import string
-from lakeflow.dialect.typed import Problem, Typed, raising, refused, text
+from lakeflow.dialect.typed import Problem, Typed, raising, refused
 from lakeflow.dialect.types import INTEGRAL, INTERVALS, is_numeric
 
 for _name, _part in (
@@ -178,9 +178,7 @@ def _timestampadd(call: Call) -> Typed:
 def _datediff(call: Call) -> Typed:
     if len(call) == 3:
         return _timestampdiff(call)
-    return filled(
-        "CAST({0} - {1} AS INTEGER)", INT, call.take(0, DATE), call.take(1, DATE)
-    )
+    return filled("CAST({0} - {1} AS INTEGER)", INT, call.take(0, DATE), call.take(1, DATE))
 
 
 @function("timestampdiff", arity=3)
@@ -242,7 +240,9 @@ def _next_day(call: Call) -> Typed:
     wanted = call.text(1).upper()
     for number, name in enumerate(_WEEKDAYS, 1):
         if wanted in (name, name[:3], name[:2]):
-            return filled(f"({{0}} + CAST(({number} - isodow({{0}}) + 6) % 7 + 1 AS INTEGER))", DATE, value)
+            return filled(
+                f"({{0}} + CAST(({number} - isodow({{0}}) + 6) % 7 + 1 AS INTEGER))", DATE, value
+            )
     raise Problem("ILLEGAL_DAY_OF_WEEK", f"{call.text(1)!r} is no day of the week.")
 
 
@@ -360,8 +360,6 @@ def _date_part(call: Call) -> Typed:
 def now(call: Call) -> Typed:
     """The clock of the update."""
     return _now(call)
-
-
 
 
 @function("window", arity=(2, 4))

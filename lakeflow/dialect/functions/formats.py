@@ -65,7 +65,8 @@ def _read(call: Call, kind: DataType, *, attempt: bool) -> Typed:
     clock = micros(found)
     expression = text(found.expression)
     if kind == TIMESTAMP and "z" in found.names:
-        made = f"make_timestamptz({clock} - CASE WHEN upper((p).z) = 'Z' THEN 0 ELSE spark_offset((p).z) END)"
+        offset = "CASE WHEN upper((p).z) = 'Z' THEN 0 ELSE spark_offset((p).z) END"
+        made = f"make_timestamptz({clock} - {offset})"
     elif "z" in found.names:
         made = f"make_timestamp({clock})"
     else:
@@ -78,7 +79,8 @@ def _read(call: Call, kind: DataType, *, attempt: bool) -> Typed:
     )
     if attempt:
         return value.with_sql(parsed, kind)
-    message = f"'The text ''' || {value.sql} || ''' is not written as {pattern.replace(chr(39), chr(39) * 2)}.'"
+    told = text(f"' is not written as {pattern}.")
+    message = "'The text ''' || " + f"{value.sql} || {told}"
     failing = raising("CANNOT_PARSE_TIMESTAMP", message, kind)
     sql = f"coalesce({parsed}, CASE WHEN {value.sql} IS NOT NULL THEN {failing} END)"
     return value.with_sql(sql, kind)

@@ -21,17 +21,22 @@ from lakeflow.dialect.functions.table import Call, function
 from lakeflow.dialect.operators import unscaled
 from lakeflow.dialect.typed import Problem, Typed, refused
 
+
 @function("hash", arity=(1, None))
 def _hash(call: Call) -> Typed:
     sql = _chained(call, "murmur", "CAST(42 AS UBIGINT)")
-    signed = f"CASE WHEN h >= 2147483648 THEN CAST(h AS BIGINT) - {2**32} ELSE CAST(h AS BIGINT) END"
+    signed = (
+        f"CASE WHEN h >= 2147483648 THEN CAST(h AS BIGINT) - {2**32} ELSE CAST(h AS BIGINT) END"
+    )
     return _result(call, f"list_transform([{sql}], lambda h: CAST({signed} AS INTEGER))[1]", INT)
 
 
 @function("xxhash64", arity=(1, None))
 def _xxhash64(call: Call) -> Typed:
     sql = _chained(call, "xx", "CAST(42 AS UBIGINT)")
-    signed = f"CAST(h AS HUGEINT) - CASE WHEN h >= {2**63} THEN CAST('{2**64}' AS HUGEINT) ELSE 0 END"
+    signed = (
+        f"CAST(h AS HUGEINT) - CASE WHEN h >= {2**63} THEN CAST('{2**64}' AS HUGEINT) ELSE 0 END"
+    )
     return _result(call, f"list_transform([{sql}], lambda h: CAST({signed} AS BIGINT))[1]", BIGINT)
 
 

@@ -193,7 +193,9 @@ def _from_json(call: Call) -> Typed:
         nothing = ", ".join(
             f"{identifier(f.name)} := CAST(NULL AS {duckdb_type(f.type)})" for f in kind.fields
         )
-        sql = f"CASE WHEN {value.sql} IS NOT NULL THEN coalesce({parsed}, struct_pack({nothing})) END"
+        sql = (
+            f"CASE WHEN {value.sql} IS NOT NULL THEN coalesce({parsed}, struct_pack({nothing})) END"
+        )
         return value.with_sql(sql, kind)
     return value.with_sql(parsed, kind)
 
@@ -251,7 +253,9 @@ class _Reader:
         items = identifier(self.call.here.analysis.alias("items"))
         item = identifier(self.call.here.analysis.alias("item"))
         read = self.read(item, element)
-        wrong = f"list_filter({items}, lambda {item}: json_type({item}) <> 'NULL' AND ({read}) IS NULL)"
+        wrong = (
+            f"list_filter({items}, lambda {item}: json_type({item}) <> 'NULL' AND ({read}) IS NULL)"
+        )
         return (
             f"CASE WHEN json_type({sql}) = 'ARRAY' THEN list_transform("
             f"[json_extract({sql}, '$[*]')], lambda {items}: CASE WHEN len({wrong}) = 0 "
@@ -273,14 +277,10 @@ class _Reader:
         if kind in FRACTIONAL:
             name = duckdb_type(kind)
             special = f"{string} AND {written} IN ('NaN', 'Infinity', '-Infinity')"
-            return (
-                f"CASE WHEN {number} OR ({special}) THEN TRY_CAST({written} AS {name}) END"
-            )
+            return f"CASE WHEN {number} OR ({special}) THEN TRY_CAST({written} AS {name}) END"
         if isinstance(kind, Decimal) and kind.precision <= 15:
             return f"CASE WHEN {number} THEN TRY_CAST({written} AS {duckdb_type(kind)}) END"
         if kind in (DATE, TIMESTAMP, NTZ):
             parsed = cast(Typed(written, STRING), kind, self.zone, attempt=True).sql
             return f"CASE WHEN {string} THEN {parsed} END"
         raise refused(f"from_json(..) of a field of {kind}", "Read it as STRING and cast it.")
-
-

@@ -96,27 +96,27 @@ def _filter(call: Call) -> Typed:
     return value.with_sql(sql.replace("%s", test.sql), value.type)
 
 
-@function("exists", "any_match", arity=2)
+@function("exists", arity=2)
 def _exists(call: Call) -> Typed:
-    return _quantified(call, "list_bool_or", empty="false")
+    return _quantified(call, certain="true")
 
 
 @function("forall", arity=2)
 def _forall(call: Call) -> Typed:
-    return _quantified(call, "list_bool_and", empty="true")
+    return _quantified(call, certain="false")
 
 
-def _quantified(call: Call, name: str, *, empty: str) -> Typed:
+def _quantified(call: Call, *, certain: str) -> Typed:
     """Three-valued: an element for which the test is NULL leaves the question open."""
     value, element = _array(call, 0)
     item = _fresh(call, element)
     test = condition(_applied(call, 1, [item]), f"{call.name}(..)", call.zone)
     tests = f"list_transform({value.sql}, lambda {item.sql}: {test.sql})"
-    certain = "true" if empty == "false" else "false"
+    otherwise = "false" if certain == "true" else "true"
     sql = (
         f"CASE WHEN {value.sql} IS NULL THEN NULL WHEN list_contains({tests}, {certain}) "
         f"THEN {certain} WHEN len(list_filter({tests}, lambda e: e IS NULL)) > 0 THEN NULL "
-        f"ELSE {empty} END"
+        f"ELSE {otherwise} END"
     )
     return value.with_sql(sql, BOOLEAN)
 
@@ -214,5 +214,3 @@ def _array_sort(call: Call) -> Typed:
     if isinstance(element, Array | Struct | Map):
         raise refused(f"array_sort(..) of {value.type}")
     return value.with_sql(f"list_sort({value.sql}, 'ASC', 'NULLS LAST')", value.type)
-
-

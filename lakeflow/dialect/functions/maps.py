@@ -37,8 +37,7 @@ def _map(call: Call) -> Typed:
     if isinstance(kind.key, Map):
         raise Problem("DATATYPE_MISMATCH.INVALID_MAP_KEY_TYPE", "A map cannot be a key.")
     pairs = ", ".join(
-        f"struct_pack(key := {k.sql}, value := {v.sql})"
-        for k, v in zip(keys, values, strict=True)
+        f"struct_pack(key := {k.sql}, value := {v.sql})" for k, v in zip(keys, values, strict=True)
     )
     volatile = any(value.volatile for value in (*keys, *values))
     constants = [key.constant for key in keys]

@@ -92,9 +92,7 @@ def _count(call: Call) -> Typed:
     if pattern is None:
         return _nothing(INT)
     found = _every(call, pattern).test
-    return filled(
-        f"CAST(len(regexp_extract_all({{0}}, {_slot(found)})) AS INTEGER)", INT, value
-    )
+    return filled(f"CAST(len(regexp_extract_all({{0}}, {_slot(found)})) AS INTEGER)", INT, value)
 
 
 @function("regexp_substr", arity=2)
@@ -195,5 +193,3 @@ def _misplaced(escape: str) -> Problem:
         f"{escape} stands before a character other than _, % and itself.",
         f"Write {escape}{escape} for the character itself.",
     )
-
-

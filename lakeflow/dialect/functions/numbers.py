@@ -258,9 +258,7 @@ def _pmod(call: Call) -> Typed:
     rest = arithmetic("%", call.raw(0), call.raw(1), call.zone)
     if not is_numeric(rest.type):
         raise call.wrong_type(0, "a number")
-    if isinstance(rest.type, Decimal) and not (
-        call.raw(0).type == call.raw(1).type == rest.type
-    ):
+    if isinstance(rest.type, Decimal) and not (call.raw(0).type == call.raw(1).type == rest.type):
         raise refused("pmod(..) of two different decimals", "Cast them to one type.")
     divisor = cast(call.raw(1), rest.type, call.zone)
     sql = "CASE WHEN {0} < 0 THEN ({0} + {1}) % {1} ELSE {0} END"

@@ -11,18 +11,16 @@ from sqlglot import exp
 from lakeflow.core.schema import (
     BINARY,
     DATE,
-    DOUBLE,
     NTZ,
     STRING,
     TIMESTAMP,
     VOID,
     Array,
     DataType,
-    Decimal,
 )
 from lakeflow.dialect.casts import cast
 from lakeflow.dialect.typed import Problem, Typed, refused
-from lakeflow.dialect.types import INTEGRAL, INTERVALS, is_atomic, is_numeric
+from lakeflow.dialect.types import INTERVALS, is_atomic, is_numeric
 
 if TYPE_CHECKING:
     from lakeflow.dialect.expressions import Expressions

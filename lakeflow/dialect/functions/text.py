@@ -22,6 +22,8 @@ simple("left", [STRING, INT], STRING, "left({0}, spark_positive({1}))")
 simple("right", [STRING, INT], STRING, "right({0}, spark_positive({1}))")
 simple("chr char", [BIGINT], STRING, "spark_character({0})")
 simple("ascii", [STRING], INT, "CASE WHEN {0} = '' THEN 0 ELSE CAST(unicode({0}) AS INTEGER) END")
+
+
 def _strict(sql: str) -> str:
     """NULL where an argument is NULL, which list functions and CASE forget."""
     return f"CASE WHEN {{0}} IS NOT NULL AND {{1}} IS NOT NULL THEN {sql} END"
@@ -158,7 +160,9 @@ def _pad(call: Call) -> Typed:
 def _instr(call: Call) -> Typed:
     if len(call) > 2:
         raise refused("instr(..) with a position", "Use locate(part, text, position).")
-    return filled("CAST(instr({0}, {1}) AS INTEGER)", INT, call.take(0, STRING), call.take(1, STRING))
+    return filled(
+        "CAST(instr({0}, {1}) AS INTEGER)", INT, call.take(0, STRING), call.take(1, STRING)
+    )
 
 
 @function("locate", "position", arity=(2, 3))
