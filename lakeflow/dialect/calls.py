@@ -35,11 +35,13 @@ def call_function(here: Expressions, name: str, nodes: list[exp.Expr], node: exp
 
 def unknown(name: str) -> Problem:
     """The error of a name that no table has."""
+    hint = nearest(name, [*FUNCTIONS, *AGGREGATES, *WINDOWS, *GENERATORS])
     if name in KNOWN:
-        return refused(f"The function {name}(..)")
-    known = [*FUNCTIONS, *AGGREGATES, *WINDOWS, *GENERATORS]
+        return refused(f"Spark's function {name}(..)", hint or None)
     return Problem(
-        "UNRESOLVED_ROUTINE", f"There is no function {name}(..).", nearest(name, known) or None
+        "UNRESOLVED_ROUTINE",
+        f"There is no function {name}(..), neither here nor in Spark.",
+        hint or nearest(name, KNOWN) or None,
     )
 
 

@@ -13,6 +13,7 @@ from lakeflow.core.errors import DefinitionError, DefinitionErrors, LakeflowErro
 from lakeflow.core.location import Location
 from lakeflow.core.names import TableName, nearest, split_name
 from lakeflow.core.schema import Schema, Struct
+from lakeflow.dialect.portable import parse_duckdb
 from lakeflow.dialect.query import Lowered, Query, Reference, lower, lower_predicate, parse_query
 from lakeflow.engine.checks import Check, quarantine_schema
 from lakeflow.engine.fit import grown, widens
@@ -99,7 +100,8 @@ def _input(query: SqlQuery, reference: Reference) -> SqlQuery | tuple[str, ...] 
 
 
 def _parsed(query: SqlQuery) -> Query:
-    return parse_query(query.text, query.location)
+    parse = parse_duckdb if query.dialect == "duckdb" else parse_query
+    return parse(query.text, query.location)
 
 
 @dataclass

@@ -17,7 +17,7 @@ from lakeflow.dialect.parse import parse_file
 from lakeflow.dialect.statements import CreateFlow, CreateTable, CreateView, SetOption, UseName
 from lakeflow.dialect.text import QueryText
 from lakeflow.pipelines.elements import Dataset, Expectation, Flow, NativeQuery, SqlQuery
-from lakeflow.pipelines.properties import is_setting
+from lakeflow.pipelines.properties import DIALECT, is_setting
 from lakeflow.pipelines.registry import ListRegistry, registration
 from lakeflow.pipelines.spec import Project
 
@@ -124,7 +124,7 @@ def _load_sql(file: Path, project: Project, registry: ListRegistry) -> tuple[Lak
                     Flow(
                         split_name(statement.name)[-1],
                         target,
-                        _query(statement.query),
+                        _query(statement.query, settings),
                         statement.location,
                         statement.comment,
                         dict(settings),
@@ -176,7 +176,7 @@ def _add_table(
             Flow(
                 name.short,
                 name,
-                _query(statement.query),
+                _query(statement.query, settings),
                 statement.location,
                 statement.comment,
                 dict(settings),
@@ -184,7 +184,9 @@ def _add_table(
         )
 
 
-def _query(text: QueryText) -> SqlQuery:
+def _query(text: QueryText, settings: Mapping[str, str]) -> SqlQuery:
+    if settings.get(DIALECT, "").lower() == "duckdb":
+        return SqlQuery(text.text, text.location, dialect="duckdb")
     return SqlQuery(text.text, text.location)
 
 
