@@ -51,7 +51,7 @@ class DuckDBBackend:
         threads: Threads of all queries together.
         time_zone: Zone of timestamps without one.
         temporary: Folder for what does not fit into memory.
-        setup: Statements that lowered queries need.
+        macros: Statements that define what a query needs and is not among the known names.
     """
 
     def __init__(
@@ -61,13 +61,14 @@ class DuckDBBackend:
         threads: int,
         time_zone: str,
         temporary: Path,
-        setup: Sequence[str] = (),
+        macros: Callable[[str, set[str]], Sequence[str]] | None = None,
     ) -> None:
         self._memory_limit = memory_limit
         self._threads = threads
         self._time_zone = time_zone
         self._temporary = temporary
-        self._setup = setup
+        self._macros = macros
+        self._known: set[str] = set()
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._sessions: list[DuckDBSession] = []
         self._lock = threading.Lock()
@@ -98,12 +99,19 @@ class DuckDBBackend:
                     }
                 )
                 connection.execute(f"SET TimeZone = '{self._time_zone}'")
-                for statement in self._setup:
-                    connection.execute(statement)
                 self._connection = connection
             cursor = self._connection.cursor()
             cursor.execute(f"SET TimeZone = '{self._time_zone}'")
             return cursor
+
+    def prepare(self, sql: str) -> None:
+        """Defines what a query needs, for all sessions; one has connected."""
+        if self._macros is None:
+            return
+        with self._lock:
+            assert self._connection is not None
+            for statement in self._macros(sql, self._known):
+                self._connection.execute(statement)
 
     @property
     def cancelled(self) -> bool:
@@ -249,7 +257,9 @@ class DuckDBSession:
 
     def relation(self, sql: str) -> duckdb.DuckDBPyRelation:
         """A query as a relation of this session's connection."""
-        return self.connection.sql(sql)
+        connection = self.connection
+        self._backend.prepare(sql)
+        return connection.sql(sql)
 
     def owns(self, relation: duckdb.DuckDBPyRelation) -> bool:
         """Whether a relation was built on this session's connection."""
@@ -272,8 +282,10 @@ class DuckDBSession:
 
         if self._backend.cancelled:
             raise Interrupted
+        connection = self.connection
+        self._backend.prepare(sql)
         try:
-            return self.connection.execute(sql)
+            return connection.execute(sql)
         except duckdb.InterruptException as error:
             raise Interrupted from error
         except duckdb.Error as error:

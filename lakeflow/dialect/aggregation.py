@@ -105,6 +105,7 @@ class Grouping:
     keys: list[Typed] = field(default_factory=list)
     aggregates: list[str] = field(default_factory=list)
     sets: str = ""
+    window: int | None = None
 
     @property
     def analysis(self) -> Analysis:
@@ -124,6 +125,13 @@ class Grouping:
             if key.sql == value.sql:
                 return Typed(column_sql(self.relation, f"k{position}"), key.type)
         return None
+
+    def windowed(self) -> Typed | None:
+        """The key that is a window of time, which is called `window`."""
+        if self.window is None:
+            return None
+        key = self.keys[self.window]
+        return Typed(column_sql(self.relation, f"k{self.window}"), key.type)
 
     def aggregate(self, node: exp.Expr) -> Typed:
         """Adds an aggregate and gives the expression over it."""

@@ -6,7 +6,7 @@ from sqlglot import exp
 
 from lakeflow.core.names import nearest
 from lakeflow.dialect.aggregation import aggregate_parts
-from lakeflow.dialect.expressions import Expressions, handler
+from lakeflow.dialect.expressions import BARE, Expressions, handler
 from lakeflow.dialect.functions.aggregates import AGGREGATES
 from lakeflow.dialect.functions.generators import GENERATORS
 from lakeflow.dialect.functions.known import KNOWN
@@ -35,11 +35,13 @@ def call_function(here: Expressions, name: str, nodes: list[exp.Expr], node: exp
 
 def unknown(name: str) -> Problem:
     """The error of a name that no table has."""
+    hint = nearest(name, [*FUNCTIONS, *AGGREGATES, *WINDOWS, *GENERATORS])
     if name in KNOWN:
-        return refused(f"The function {name}(..)")
-    known = [*FUNCTIONS, *AGGREGATES, *WINDOWS, *GENERATORS]
+        return refused(f"Spark's function {name}(..)", hint or None)
     return Problem(
-        "UNRESOLVED_ROUTINE", f"There is no function {name}(..).", nearest(name, known) or None
+        "UNRESOLVED_ROUTINE",
+        f"There is no function {name}(..), neither here nor in Spark.",
+        hint or nearest(name, KNOWN) or None,
     )
 
 
@@ -138,13 +140,27 @@ def _like(here: Expressions, node: exp.Expr) -> Typed:
         raise refused("LIKE ANY and LIKE ALL", "Join several LIKE by OR.")
     name = "like" if isinstance(node, exp.Like) else "ilike"
     nodes = [node.this, node.expression, exp.Literal.string(escape)]
-    return call_function(here, name, nodes, node)
+    found = call_function(here, name, nodes, node)
+    if node.args.get("negate"):
+        return found.with_sql(f"(NOT {found.sql})", found.type)
+    return found
 
 
 @handler(exp.RegexpLike)
 def _rlike(here: Expressions, node: exp.Expr) -> Typed:
     here.analysis.only(node, "this", "expression")
     return call_function(here, "rlike", [node.this, node.expression], node)
+
+
+def _bare(name: str) -> None:
+    def call(here: Expressions, node: exp.Expr) -> Typed:
+        return call_function(here, name, [], node)
+
+    BARE[name] = call
+
+
+for _name in ("current_timestamp", "current_date"):
+    _bare(_name)
 
 
 _BITS = {

@@ -91,7 +91,7 @@ def instant(sql: str, zone: str) -> str:
     """The instant at which a clock in the zone shows a TIMESTAMP_NTZ."""
     if zone == "UTC":
         return f"make_timestamptz(epoch_us({sql}))"
-    return f"timezone({text(zone)}, {sql})"
+    return f"spark_first_instant({sql}, {text(zone)})"
 
 
 def local(sql: str, zone: str) -> str:
@@ -146,6 +146,8 @@ def _to_string(value: Typed, zone: str) -> str:
         return f"CAST({local(sql, zone)} AS VARCHAR)"
     if kind == BINARY:
         raise refused("CAST of BINARY to STRING", "Use decode(x, 'UTF-8').")
+    if isinstance(kind, Decimal) and kind.precision == kind.scale:
+        return f"spark_fraction_text(CAST({sql} AS VARCHAR))"
     return f"CAST({sql} AS VARCHAR)"
 
 
@@ -168,12 +170,16 @@ def _from_number(value: Typed, to: DataType, *, attempt: bool) -> str:
     if isinstance(to, Decimal):
         if kind in FRACTIONAL:
             double = sql if kind == DOUBLE else f"CAST({sql} AS DOUBLE)"
-            return f"{verb}(CAST({double} AS VARCHAR) AS {target})"
+            # What is no number becomes NULL in Spark too.
+            written = f"CASE WHEN isfinite({sql}) THEN CAST({double} AS VARCHAR) END"
+            return f"{verb}({written} AS {target})"
         return f"{verb}({sql} AS {target})"
     if to in FRACTIONAL:
         if isinstance(kind, Decimal):
             # DuckDB divides the unscaled number, which is off by one unit for long decimals.
             return f"{verb}(CAST({sql} AS VARCHAR) AS {target})"
+        if (kind, to) == (DOUBLE, FLOAT):
+            return f"spark_float({sql})"
         return f"{verb}({sql} AS {target})"
     if to == TIMESTAMP:
         return _number_to_timestamp(value, attempt=attempt)
@@ -233,8 +239,8 @@ def _nested(value: Typed, to: DataType, zone: str, *, attempt: bool) -> Typed:
             sql = f"CASE WHEN {value.sql} IS NOT NULL THEN {packed} END"
             return value.with_sql(cast_sql(sql, to), to)
         case Map(k1, v1), Map(k2, v2):
-            key = cast(Typed("e.key", k1), k2, zone, attempt=attempt)
-            inner = cast(Typed("e.value", v1), v2, zone, attempt=attempt)
+            key = cast(Typed("(e).key", k1), k2, zone, attempt=attempt)
+            inner = cast(Typed("(e).value", v1), v2, zone, attempt=attempt)
             entries = (
                 f"list_transform(map_entries({value.sql}), "
                 f"lambda e: struct_pack(key := {key.sql}, value := {inner.sql}))"

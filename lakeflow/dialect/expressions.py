@@ -28,6 +28,10 @@ HANDLERS: dict[type[exp.Expr], Handler] = {}
 """How each class of node is lowered; filled by the modules that know them."""
 
 
+BARE: dict[str, Callable[[Expressions, exp.Expr], Typed]] = {}
+"""Functions that are called without parentheses where no column has their name."""
+
+
 class Expressions:
     """Lowers expressions at one place of a query.
 
@@ -105,6 +109,10 @@ class Expressions:
                 return extracted(names[first], parts[1:])
         if first in self.preferred and len(parts) == 1:
             return self.preferred[first]
+        if first == "window" and self.grouping is not None:
+            window = self.grouping.windowed()
+            if window is not None:
+                return extracted(window, parts[1:])
         found = self._column(node, parts)
         if found is not None:
             return found
@@ -117,6 +125,8 @@ class Expressions:
             return extracted(value, parts[1:])
         if self.outer is not None:
             return self.outer.name(node, parts)
+        if first in BARE and len(parts) == 1:
+            return BARE[first](self, node)
         written = ".".join(f"`{part}`" for part in parts)
         raise self.analysis.error(
             node,

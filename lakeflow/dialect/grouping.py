@@ -31,6 +31,8 @@ def group_keys(grouping: Grouping, group: exp.Expr, items: list[Item]) -> None:
         if isinstance(node, exp.Rollup | exp.Cube | exp.GroupingSets):
             raise analysis.unsupported(node, type(node).__name__.upper())
         _add(grouping, _key(grouping, node, items), node)
+        if isinstance(node, exp.Anonymous) and str(node.this).lower() == "window":
+            grouping.window = len(grouping.keys) - 1
 
 
 def _add(grouping: Grouping, value: Typed, node: exp.Expr) -> None:

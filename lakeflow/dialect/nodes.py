@@ -11,6 +11,7 @@ from sqlglot import exp
 from lakeflow.core.errors import DefinitionError
 from lakeflow.core.schema import (
     BIGINT,
+    BINARY,
     BOOLEAN,
     DOUBLE,
     INT,
@@ -108,6 +109,12 @@ def _raw(_: Expressions, node: exp.Expr) -> Typed:
     return string(str(node.this))
 
 
+@handler(exp.HexString)
+def _hexadecimal(_: Expressions, node: exp.Expr) -> Typed:
+    digits = str(node.this)
+    return Typed(f"unhex('{'0' * (len(digits) % 2)}{digits}')", BINARY)
+
+
 @handler(exp.Boolean)
 def _boolean(_: Expressions, node: exp.Expr) -> Typed:
     return Typed("true" if node.this else "false", BOOLEAN, bool(node.this))
@@ -146,8 +153,9 @@ def _cast(here: Expressions, node: exp.Expr) -> Typed:
     if isinstance(value.constant, str) and to in (TIMESTAMP, NTZ) and _typed_literal(node):
         # A typed literal and CAST differ only in the error they raise.
         return cast(value, to, here.zone, attempt=False)
-    if isinstance(to, Decimal) and isinstance(inner, exp.Literal) and not is_numeric(value.type):
-        pass
+    if isinstance(to, Decimal) and re.fullmatch(r"-?[0-9.]+[eE][+-]?[0-9]+", str(inner.this)):
+        # 1e-10BD, which sqlglot reads as a cast of text
+        value = _exact(Number(str(inner.this)))
     return cast(value, to, here.zone, attempt=attempt)
 
 
@@ -265,6 +273,8 @@ def negated(value: Typed, zone: str) -> Typed:
     """The number with the other sign; raises where it does not fit."""
     if value.is_constant and isinstance(value.constant, int) and value.type in INTEGRAL:
         return _negative_constant(value)
+    if value.is_constant and value.constant == 2**63 and isinstance(value.constant, Number):
+        return Typed("CAST('-9223372036854775808' AS BIGINT)", BIGINT, -(2**63))
     if value.is_constant and isinstance(value.constant, Number):
         return Typed(value.sql.replace("CAST('", "CAST('-", 1), value.type, -value.constant)
     if value.type == STRING:
@@ -284,8 +294,8 @@ def _negative_constant(value: Typed) -> Typed:
     assert isinstance(value.constant, int)
     result = -value.constant
     kind: DataType = value.type
-    if kind == BIGINT and result == -(2**31) and value.sql.startswith("CAST(2147483648 "):
-        kind = BIGINT
+    if value.sql == "CAST(2147483648 AS BIGINT)":
+        kind = INT
     name = {"INT": "INTEGER"}.get(str(kind), str(kind))
     return Typed(f"CAST({result} AS {name})", kind, result)
 

@@ -55,7 +55,7 @@ def _wrong(symbol: str, kind: DataType) -> Problem:
 
 def literal_decimal(value: Typed) -> Decimal:
     """The decimal of an operand beside a decimal; a constant has the digits that it shows."""
-    if value.type in INTEGRAL and isinstance(value.constant, int):
+    if value.type in INTEGRAL and value.type != TINYINT and isinstance(value.constant, int):
         return Decimal(max(1, len(str(abs(value.constant)))), 0)
     return as_decimal(value.type)
 
@@ -92,6 +92,8 @@ def arithmetic(symbol: str, a: Typed, b: Typed, zone: str) -> Typed:
     if kind is None:
         raise differing(symbol, a.type, b.type)
     if kind == STRING:
+        if symbol in ("+", "-", "%"):
+            raise _wrong(symbol, kind)
         kind = DOUBLE
     if not is_numeric(kind):
         raise _wrong(symbol, kind)
@@ -234,9 +236,14 @@ def shift(symbol: str, a: Typed, b: Typed, zone: str) -> Typed:
     if b.type == YEAR_MONTH:
         moved = instant(f"({local(a.sql, zone)} {symbol} {{0}})", zone)
         return Typed(moved.format(b.sql), TIMESTAMP, volatile=a.volatile or b.volatile)
-    # Spark's day is 24 hours in an interval of days to seconds.
-    micros = f"epoch_us({{0}}) {symbol} CAST(epoch_us({{1}}) AS BIGINT)"
-    return named(a, f"make_timestamptz({micros})", TIMESTAMP, b)
+    micros = "CAST(epoch_us({1}) AS BIGINT)"
+    if zone == "UTC":
+        return named(a, f"make_timestamptz(epoch_us({{0}}) {symbol} {micros})", TIMESTAMP, b)
+    # Days move the clock of the zone, what is left over is exact time.
+    clock = local("{0}", zone)
+    days = instant(f"({clock} {symbol} to_days(CAST({micros} // 86400000000 AS INTEGER)))", zone)
+    rest = f"{micros} % 86400000000"
+    return named(a, f"make_timestamptz(epoch_us({days}) {symbol} {rest})", TIMESTAMP, b)
 
 
 def _difference(a: Typed, b: Typed, zone: str) -> Typed:
@@ -293,6 +300,8 @@ def condition(value: Typed, what: str, zone: str) -> Typed:
     Raises:
         Problem: It is none.
     """
+    if value.type == VOID and what == "WHERE":
+        raise Problem("DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN", "WHERE takes a BOOLEAN, not VOID.")
     if value.type in (BOOLEAN, VOID):
         return cast(value, BOOLEAN, zone)
     if value.type == STRING and what in ("AND", "OR", "NOT"):

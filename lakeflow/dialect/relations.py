@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from lakeflow.core.names import nearest
 from lakeflow.core.schema import BIGINT, Field
 from lakeflow.dialect.expressions import Expressions, column_sql
 from lakeflow.dialect.functions.generators import GENERATORS, Generated
@@ -171,7 +172,9 @@ class Relations:
         if name == "range":
             return self._range(node, call)
         if name not in GENERATORS:
-            raise self.analysis.unsupported(call, f"The table function {name}(..)")
+            raise self.analysis.unsupported(
+                call, f"The table function {name}(..)", nearest(name, ["range", *GENERATORS])
+            )
         alias = node.args.get("alias")
         return self.generate(EMPTY, call, alias, keep=False)
 
@@ -251,6 +254,9 @@ class Relations:
             for i, kind in enumerate(made.types)
         )
         right = f"(SELECT {made.select(exported)}) AS {identifier(relation)}"
+        if not left.sql and keep:
+            one = f"(SELECT 1) AS {identifier(self.analysis.alias('one'))}"
+            return Source(f"{one} LEFT JOIN {right} ON true", columns, streaming=False)
         if not left.sql:
             return Source(right, columns, streaming=False)
         join = f"LEFT JOIN {right} ON true" if keep else f"CROSS JOIN {right}"

@@ -18,7 +18,7 @@ from lakeflow.dialect.relations import Relations
 from lakeflow.dialect.scope import Analysis, Column, Relation, Source, unique
 from lakeflow.dialect.typed import Problem, Typed
 from lakeflow.dialect.types import common_type, identifier, is_orderable
-from lakeflow.dialect.windows import direction
+from lakeflow.dialect.windows import direction, sort_key
 
 
 @dataclass(frozen=True)
@@ -281,7 +281,9 @@ def order_by(
                     "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE",
                     f"ORDER BY cannot compare {outputs[position].type}.",
                 )
-            pieces.append(f"{position + 1} {direction(item)}")
+            key = sort_key(outputs[position])
+            place = str(position + 1) if key is outputs[position] else key.sql
+            pieces.append(f"{place} {direction(item)}")
             continue
         value, way = _ordered(here, item)
         pieces.append(f"{value.sql} {way}")
@@ -296,7 +298,7 @@ def _ordered(here: Expressions, item: exp.Expr) -> tuple[Typed, str]:
             "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE",
             f"ORDER BY cannot compare {value.type}.",
         )
-    return value, direction(item)
+    return sort_key(value), direction(item)
 
 
 def _output_position(
@@ -387,14 +389,29 @@ class _Select:
 
     def _where(self, source: Source) -> str:
         clause = self.node.args.get("where")
-        if clause is None:
-            return ""
         here = self._place(source, "WHERE")
-        value = here.lower(clause.this)
-        try:
-            return f" WHERE {condition(value, 'WHERE', here.zone).sql}"
-        except Problem as problem:
-            raise here.located(clause.this, problem) from None
+        # An instant that is NULL lies in no window, so Spark drops its row.
+        tests = [f"{here.lower(call.expressions[0]).sql} IS NOT NULL" for call in self._timed()]
+        if clause is not None:
+            value = here.lower(clause.this)
+            try:
+                tests.insert(0, condition(value, "WHERE", here.zone).sql)
+            except Problem as problem:
+                raise here.located(clause.this, problem) from None
+        return f" WHERE {' AND '.join(dict.fromkeys(tests))}" if tests else ""
+
+    def _timed(self) -> list[exp.Anonymous]:
+        """The calls of `window(..)` in this SELECT."""
+        parts = [*self.node.expressions, self.node.args.get("group"), self.node.args.get("having")]
+        return [
+            call
+            for part in parts
+            if part is not None
+            for call in part.find_all(exp.Anonymous)
+            if str(call.this).lower() == "window"
+            and call.expressions
+            and call.find_ancestor(exp.Select) is self.node
+        ]
 
     def _generate(self, source: Source) -> tuple[Source, list[Item]]:
         """Turns a generator in the SELECT list into a join."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 from sqlglot import exp
@@ -134,8 +135,15 @@ def parse(text: str, location: Location) -> Tree:
     try:
         tokens = dialect.tokenize(text)
         _refuse_stray_commas(tokens, text, location)
+        _call_window(tokens)
         found = [root for root in dialect.parser().parse(tokens, text) if root is not None]
     except SqlglotError as problem:
+        if ">>>" in text:
+            raise UnsupportedError(
+                "The operator >>> is not supported.",
+                location=Tree(text, location, exp.Null()).at(text.index(">>>")),
+                hint="Use shiftrightunsigned(value, bits).",
+            ) from None
         raise _syntax_error(location, problem) from None
     if len(found) != 1:
         what = "is empty" if not found else "holds more than one statement"
@@ -158,6 +166,13 @@ def _refuse_stray_commas(tokens: list[Token], text: str, location: Location) -> 
                 condition="PARSE_SYNTAX_ERROR",
                 location=place,
             )
+
+
+def _call_window(tokens: list[Token]) -> None:
+    """Makes `window(..)` a call wherever it stands; the WINDOW clause has a name behind it."""
+    for a, b in pairwise(tokens):
+        if a.token_type == TokenType.WINDOW and b.token_type == TokenType.L_PAREN:
+            a.token_type = TokenType.VAR
 
 
 def parse_expression(text: str, location: Location) -> Tree:

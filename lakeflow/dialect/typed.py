@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from decimal import Decimal as Number
 from typing import Final
@@ -68,6 +69,12 @@ def cast_sql(sql: str, kind: DataType) -> str:
 def raising(condition: str, message_sql: str, kind: DataType) -> str:
     """SQL that fails with one of Spark's conditions; `message_sql` is an expression."""
     return cast_sql(f"error({text(f'[{condition}] ')} || {message_sql})", kind)
+
+
+ERROR_CALL = re.compile(
+    r"CAST\(error\((?:[^'()]|'(?:[^']|'')*'|\([^()]*\))*\) AS [^()]*(?:\([0-9,]+\))?\)"
+)
+"""A call that `raising` writes, as far as its message holds no nested calls."""
 
 
 def named(value: Typed, template: str, kind: DataType, *others: Typed) -> Typed:

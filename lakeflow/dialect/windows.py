@@ -6,14 +6,14 @@ from typing import Any
 
 from sqlglot import exp
 
-from lakeflow.core.schema import DATE, INT, NTZ, TIMESTAMP
+from lakeflow.core.schema import DATE, INT, NTZ, TIMESTAMP, Array, DataType, Struct
 from lakeflow.dialect.aggregation import aggregate_parts, lower_aggregate
 from lakeflow.dialect.calls import unknown
 from lakeflow.dialect.expressions import Expressions, handler
 from lakeflow.dialect.functions.aggregates import AGGREGATES
 from lakeflow.dialect.functions.table import Call, check_arity
 from lakeflow.dialect.functions.windows import WINDOWS
-from lakeflow.dialect.typed import Problem, Typed, refused
+from lakeflow.dialect.typed import Problem, Typed, refused, text
 from lakeflow.dialect.types import INTERVALS, is_numeric, is_orderable
 
 
@@ -104,8 +104,30 @@ def ordering(here: Expressions, order: exp.Expr | None) -> list[tuple[Typed, str
                     f"ORDER BY cannot compare {value.type}.",
                 ),
             )
-        found.append((value, direction(item)))
+        found.append((sort_key(value), direction(item)))
     return found
+
+
+def sort_key(value: Typed) -> Typed:
+    """What DuckDB sorts as Spark sorts the value: NULL within arrays and structs comes first."""
+    inner = _nulls_first(value.sql, value.type)
+    return value if inner == value.sql else value.with_sql(inner, value.type)
+
+
+def _nulls_first(sql: str, kind: DataType) -> str:
+    match kind:
+        case Array(element):
+            key = _nulls_first("e", element)
+            member = f"struct_pack(here := e IS NOT NULL, key := {key})"
+            return f"list_transform({sql}, lambda e: {member})"
+        case Struct(fields):
+            pieces = []
+            for position, field in enumerate(fields):
+                part = f"struct_extract({sql}, {text(field.name)})"
+                pieces.append(f"h{position} := {part} IS NOT NULL")
+                pieces.append(f"k{position} := {_nulls_first(part, field.type)}")
+            return f"CASE WHEN {sql} IS NOT NULL THEN struct_pack({', '.join(pieces)}) END"
+    return sql
 
 
 def direction(item: exp.Expr) -> str:

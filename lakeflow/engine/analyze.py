@@ -85,7 +85,7 @@ def _native_reads(query: NativeQuery, found: Parameter, lowerings: Lowerings) ->
 
 
 def _sql_reads(query: SqlQuery, lowerings: Lowerings) -> Iterable[Read]:
-    for reference in lowerings.parse(query.text, query.location).references:
+    for reference in lowerings.parse(query.text, query.location, query.dialect).references:
         if reference.function is not None:
             yield Read((), reference.streaming, reference.location)
             continue
@@ -172,7 +172,7 @@ class Analysis:
         return replace(resolved, checks=self._checks(dataset, resolved.schema))
 
     def _resolve_sql(self, flow: Flow, dataset: Dataset, query: SqlQuery) -> ResolvedQuery:
-        parsed = self.surroundings.lowerings.parse(query.text, query.location)
+        parsed = self.surroundings.lowerings.parse(query.text, query.location, query.dialect)
         inputs: dict[str, Leaf | ResolvedQuery] = {}
         for reference in parsed.references:
             inner = _input(query, reference)

@@ -15,7 +15,7 @@ from lakeflow.core.names import TableName
 from lakeflow.core.schema import Schema
 from lakeflow.core.settings import Settings
 from lakeflow.dialect.query import lower, parse_query
-from lakeflow.dialect.setup import SETUP
+from lakeflow.dialect.setup import macros_of
 from lakeflow.dialect.types import identifier
 from lakeflow.engine.inputs import whole_table
 from lakeflow.tables.table import Snapshot, Table
@@ -88,7 +88,7 @@ def answer(
     session.set_clock(_now())
     session.confine(paths)
     try:
-        return session.connection.sql(text).to_arrow_reader()
+        return session.relation(text).to_arrow_reader()
     except duckdb.Error as error:
         raise translated(error, location) from error
 
@@ -110,5 +110,5 @@ def _backend(settings: Settings, temporary: Path) -> DuckDBBackend:
         threads=settings.effective_threads(),
         time_zone=settings.session_time_zone,
         temporary=temporary,
-        setup=SETUP,
+        macros=macros_of,
     )

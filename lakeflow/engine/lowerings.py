@@ -21,6 +21,7 @@ from typing import Any
 from lakeflow import __version__, core, dialect
 from lakeflow.core.location import Location
 from lakeflow.core.schema import VOID, Schema, Struct
+from lakeflow.dialect.portable import parse_duckdb
 from lakeflow.dialect.query import (
     Lowered,
     Query,
@@ -46,13 +47,14 @@ class Lowerings:
     _kept: dict[str, Any] | None = None
     _used: dict[str, Any] = field(default_factory=dict)
 
-    def parse(self, text: str, location: Location) -> Query:
-        """As `lakeflow.dialect.query.parse_query`."""
-        key = _key("parse", text, location)
+    def parse(self, text: str, location: Location, dialect: str = "spark") -> Query:
+        """As `parse_query` of the dialect, or `parse_duckdb` where a query is in DuckDB's SQL."""
+        key = _key("parse", text, location, dialect)
         kept = self._find(key)
         if kept is not None:
             return Query(text, location, tuple(map(_reference, kept)))
-        query = parse_query(text, location)
+        parse = parse_duckdb if dialect == "duckdb" else parse_query
+        query = parse(text, location)
         self._used[key] = asdict(query)["references"]
         return query
 

@@ -26,6 +26,7 @@ from lakeflow.core.schema import Schema
 from lakeflow.core.settings import Settings
 from lakeflow.dialect.query import Lowered
 from lakeflow.dialect.types import from_duckdb_type
+from lakeflow.engine.duckdb_text import lower_duckdb
 from lakeflow.engine.resolve import ResolvedQuery
 from lakeflow.pipelines.elements import NativeQuery, Parameter, SqlQuery
 from lakeflow.pipelines.functions import function_error, invoke
@@ -145,20 +146,14 @@ class Natives:
         return ParquetFiles((path,), query.schema)
 
     def lower_duckdb(self, query: SqlQuery, schemas: Mapping[str, Schema]) -> Lowered:
-        """DuckDB's SQL is used as it is.
-
-        Raises:
-            UnsupportedError: It is not supported.
-        """
-        raise UnsupportedError(
-            f"dialect={query.dialect!r} is not supported; {len(schemas)} inputs are given.",
-            location=query.location,
-            hint="Write Spark SQL, or a function over DuckDB relations.",
-        )
+        """DuckDB's SQL is used as it is."""
+        return lower_duckdb(query, schemas, self.backend)
 
     def notes(self, query: ResolvedQuery) -> tuple[str, ...]:
         """What a plan says of a flow beyond its technique."""
-        found = query.flow.query
+        found = self.as_sql(query.flow.query)
+        if isinstance(found, SqlQuery) and found.dialect == "duckdb":
+            return ("DuckDB's SQL: not portable to Spark",)
         if query.lowered is not None or not isinstance(found, NativeQuery):
             return ()
         if runs_here(found):

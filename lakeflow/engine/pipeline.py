@@ -16,7 +16,7 @@ from lakeflow.core.events import Event
 from lakeflow.core.names import TableName
 from lakeflow.core.schema import Schema
 from lakeflow.core.settings import Settings
-from lakeflow.dialect.setup import SETUP
+from lakeflow.dialect.setup import macros_of
 from lakeflow.engine.acknowledge import attach, check_sharing
 from lakeflow.engine.analyze import Analysis, Surroundings, reads_of
 from lakeflow.engine.batch import BatchWriter, FlowTarget
@@ -129,7 +129,7 @@ class PreparedPipeline:
             threads=settings.effective_threads(),
             time_zone=settings.session_time_zone,
             temporary=scratch / "duckdb",
-            setup=SETUP,
+            macros=macros_of,
         )
         natives = Natives.of(backend, settings)
         lowerings = Lowerings(store, f"{state.folder}/lowerings")

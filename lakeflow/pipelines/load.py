@@ -18,7 +18,7 @@ from lakeflow.dialect.statements import CreateFlow, CreateTable, CreateView, Set
 from lakeflow.dialect.text import QueryText
 from lakeflow.pipelines.api import DECLARED, PENDING
 from lakeflow.pipelines.elements import Dataset, Expectation, Flow, Home, NativeQuery, SqlQuery
-from lakeflow.pipelines.properties import is_setting
+from lakeflow.pipelines.properties import DIALECT, is_setting
 from lakeflow.pipelines.registry import ListRegistry, registration
 from lakeflow.pipelines.spec import Project
 
@@ -141,7 +141,7 @@ def _load_sql(file: Path, project: Project, registry: ListRegistry) -> tuple[Lak
                     Flow(
                         split_name(statement.name)[-1],
                         target,
-                        _query(statement.query),
+                        _query(statement.query, settings),
                         statement.location,
                         statement.comment,
                         dict(settings),
@@ -193,7 +193,7 @@ def _add_table(
             Flow(
                 name.short,
                 name,
-                _query(statement.query),
+                _query(statement.query, settings),
                 statement.location,
                 statement.comment,
                 dict(settings),
@@ -201,7 +201,9 @@ def _add_table(
         )
 
 
-def _query(text: QueryText) -> SqlQuery:
+def _query(text: QueryText, settings: Mapping[str, str]) -> SqlQuery:
+    if settings.get(DIALECT, "").lower() == "duckdb":
+        return SqlQuery(text.text, text.location, dialect="duckdb")
     return SqlQuery(text.text, text.location)
 
 

@@ -98,7 +98,10 @@ PROPERTIES = (
 
 _ONE_WAY = "Leave it out: this is the one way in which queries are understood here."
 
+DIALECT = "lakeflow.dialect"
+
 SETTINGS = (
+    Key(DIALECT, "done", "Whose SQL the queries after it are.", ("spark", "duckdb")),
     Key(TIME_ZONE, "done", "Zone of timestamps without one; the same in the whole pipeline."),
     Key("spark.sql.ansi.enabled", "done", "Errors instead of NULLs.", ("true",), _ONE_WAY),
     Key("spark.sql.caseSensitive", "done", "Names differ by case.", ("false",), _ONE_WAY),

@@ -20,9 +20,9 @@ from lakeflow.core.schema import (
 )
 from lakeflow.dialect.casts import cast
 from lakeflow.dialect.functions.table import Call
-from lakeflow.dialect.operators import condition, power_of_ten, scaled, unscaled
+from lakeflow.dialect.operators import power_of_ten, scaled, unscaled
 from lakeflow.dialect.typed import Problem, Typed, cast_sql, refused
-from lakeflow.dialect.types import INTEGRAL, bounded, is_numeric, is_orderable
+from lakeflow.dialect.types import INTEGRAL, INTERVALS, is_numeric, is_orderable
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,8 @@ def _number(call: Call, index: int = 0) -> Typed:
     value = call.raw(index)
     if value.type in (STRING, VOID):
         value = cast(value, DOUBLE, call.zone)
+    if value.type in INTERVALS:
+        raise refused(f"{call.name}(..) of {value.type}")
     if not is_numeric(value.type):
         raise call.wrong_type(index, "a number")
     return value
@@ -119,9 +121,7 @@ def _sum(call: Call, distinct: bool, ignore: bool) -> Aggregate:
     if value.type in INTEGRAL:
         return Aggregate((f"sum({_word(distinct)}{value.sql})",), "CAST({0} AS BIGINT)", BIGINT)
     if isinstance(value.type, Decimal):
-        kind = bounded(value.type.precision + 10, value.type.scale)
-        if kind.scale != value.type.scale:
-            raise refused(f"sum(..) of {value.type}", "Cast it to fewer digits.")
+        kind = Decimal(min(38, value.type.precision + 10), value.type.scale)
         return Aggregate((f"sum({_word(distinct)}{value.sql})",), cast_sql("{0}", kind), kind)
     inner = f"CAST({value.sql} AS DOUBLE)" if value.type != DOUBLE else value.sql
     return Aggregate((f"sum({_word(distinct)}{inner})",), "{0}", DOUBLE)
@@ -134,8 +134,8 @@ def _avg(call: Call, distinct: bool, ignore: bool) -> Aggregate:
     word = _word(distinct)
     if isinstance(value.type, Decimal):
         return _decimal_average(value, value.type, word)
-    if value.type in INTEGRAL:
-        # Spark sums doubles; a sum of integers is as exact and does not depend on the order.
+    if value.type in INTEGRAL and value.type != BIGINT:
+        # Spark sums doubles; a sum of small integers is as exact whatever the order.
         calls = (f"sum({word}{value.sql})", f"count({word}{value.sql})")
         return Aggregate(calls, "(CAST({0} AS DOUBLE) / nullif({1}, 0))", DOUBLE)
     inner = f"CAST({value.sql} AS DOUBLE)" if value.type != DOUBLE else value.sql
@@ -144,10 +144,8 @@ def _avg(call: Call, distinct: bool, ignore: bool) -> Aggregate:
 
 
 def _decimal_average(value: Typed, kind: Decimal, word: str) -> Aggregate:
-    result = bounded(kind.precision + 4, kind.scale + 4)
-    total = bounded(kind.precision + 10, kind.scale)
-    if total.scale != kind.scale or result.scale < kind.scale:
-        raise refused(f"avg(..) of {kind}", "Cast it to fewer digits.")
+    result = Decimal(min(38, kind.precision + 4), min(38, kind.scale + 4))
+    total = Decimal(min(38, kind.precision + 10), kind.scale)
     shift = result.scale - kind.scale
     digits = unscaled(cast_sql("{0}", total), total)
     quotient = f"spark_quotient({digits}, nullif(CAST({{1}} AS HUGEINT), 0), {power_of_ten(shift)})"
@@ -170,11 +168,13 @@ def _extreme(call: Call, distinct: bool, ignore: bool) -> Aggregate:
     return Aggregate((f"{call.name}({value.sql})",), "{0}", value.type)
 
 
-@aggregate("max_by", "min_by", arity=(2, 2))
+@aggregate("max_by", "min_by", arity=(2, 3))
 def _by(call: Call, distinct: bool, ignore: bool) -> Aggregate:
     _no_nulls_clause(call, ignore)
     if distinct:
         raise refused(f"{call.name}(DISTINCT ..)")
+    if len(call) == 3:
+        raise refused(f"{call.name}(..) of several values")
     value, order = call.raw(0), call.raw(1)
     if not is_orderable(order.type):
         raise Problem(
@@ -201,7 +201,7 @@ def _count_if(call: Call, distinct: bool, ignore: bool) -> Aggregate:
 def _boolean(call: Call, distinct: bool, ignore: bool) -> Aggregate:
     _ = distinct
     _no_nulls_clause(call, ignore)
-    value = condition(call.raw(0), call.name, call.zone)
+    value = call.take(0, BOOLEAN)
     name = "bool_and" if call.name in ("bool_and", "every") else "bool_or"
     return Aggregate((f"{name}({value.sql})",), "{0}", BOOLEAN)
 
@@ -265,8 +265,15 @@ for _name, _duckdb in (
 def _pair(name: str) -> None:
     def build(call: Call, distinct: bool, ignore: bool) -> Aggregate:
         _no_nulls_clause(call, ignore)
+        if distinct:
+            raise refused(f"{name}(DISTINCT ..)")
         a, b = call.take(0, DOUBLE), call.take(1, DOUBLE)
-        return Aggregate((f"{name}({_word(distinct)}{a.sql}, {b.sql})",), "{0}", DOUBLE)
+        # DuckDB's second argument is Spark's first: rounding differs by the order.
+        pair = f"{b.sql}, {a.sql}"
+        if name != "corr":
+            return Aggregate((f"{name}({pair})",), "{0}", DOUBLE)
+        calls = (f"corr({pair})", f"regr_sxx({pair})", f"regr_syy({pair})")
+        return Aggregate(calls, "CASE WHEN {1} <> 0 AND {2} <> 0 THEN {0} END", DOUBLE)
 
     AGGREGATES[name] = Entry(2, 2, build)
 
@@ -295,6 +302,8 @@ def _percentile_approx(call: Call, distinct: bool, ignore: bool) -> Aggregate:
         raise refused(f"{call.name}(..) at a share that is not a constant")
     if not 0 <= float(str(share)) <= 1:
         raise Problem("DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE", "The share must be between 0 and 1.")
+    if len(call) == 3 and call.whole(2) <= 0:
+        raise Problem("DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE", "The accuracy must be positive.")
     sql = f"quantile_disc({_word(distinct)}{value.sql}, {share})"
     return Aggregate((sql,), "{0}", value.type)
 

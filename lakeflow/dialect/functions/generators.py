@@ -60,7 +60,7 @@ def _explode(call: Call) -> Generated:
 
 
 def _entries(value: Typed, kind: Map) -> Generated:
-    items = ("e.key", "e.value")
+    items = ("(e).key", "(e).value")
     return Generated(("key", "value"), (kind.key, kind.value), f"map_entries({value.sql})", items)
 
 

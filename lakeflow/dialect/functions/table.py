@@ -11,18 +11,16 @@ from sqlglot import exp
 from lakeflow.core.schema import (
     BINARY,
     DATE,
-    DOUBLE,
     NTZ,
     STRING,
     TIMESTAMP,
     VOID,
     Array,
     DataType,
-    Decimal,
 )
 from lakeflow.dialect.casts import cast
-from lakeflow.dialect.typed import Problem, Typed
-from lakeflow.dialect.types import INTEGRAL, INTERVALS, is_atomic, is_numeric
+from lakeflow.dialect.typed import Problem, Typed, refused
+from lakeflow.dialect.types import INTERVALS, is_atomic, is_numeric
 
 if TYPE_CHECKING:
     from lakeflow.dialect.expressions import Expressions
@@ -120,6 +118,10 @@ def accept(value: Typed, kind: DataType, zone: str, what: str, index: int) -> Ty
     """
     if value.type == kind or _converts(value.type, kind):
         return cast(value, kind, zone)
+    if value.type in INTERVALS and kind == STRING:
+        raise refused(f"{value.type} as argument {index + 1} of {what}")
+    if (value.type, kind) == (BINARY, STRING):
+        raise refused(f"BINARY as argument {index + 1} of {what}", "Use decode(x, 'UTF-8').")
     raise unexpected(what, index, str(kind), value.type)
 
 
@@ -133,7 +135,7 @@ def _converts(given: DataType, wanted: DataType) -> bool:
     if wanted == STRING:
         return given != BINARY
     if is_numeric(given) and is_numeric(wanted):
-        return _rank(given) <= _rank(wanted)
+        return True
     return {given, wanted} <= {DATE, TIMESTAMP, NTZ}
 
 
@@ -144,14 +146,6 @@ def _nested_converts(given: DataType, wanted: DataType) -> bool:
         case Array(a), Array(b):
             return a == b or _converts(a, b)
     return False
-
-
-def _rank(kind: DataType) -> int:
-    if kind in INTEGRAL:
-        return INTEGRAL.index(kind)
-    if isinstance(kind, Decimal):
-        return 4
-    return 6 if kind == DOUBLE else 5
 
 
 Build = Callable[[Call], Typed]

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import closing
 
 import pytest
 
 from lakeflow.backends.duckdb import DuckDBBackend
 from lakeflow.core.errors import Interrupted
-from lakeflow.dialect.setup import SETUP
+from lakeflow.dialect.setup import macros_of
 
 
 @pytest.fixture
 def backend(tmp_path):
     found = DuckDBBackend(
-        memory_limit=1 << 30, threads=2, time_zone="UTC", temporary=tmp_path, setup=SETUP
+        memory_limit=1 << 30, threads=2, time_zone="UTC", temporary=tmp_path, macros=macros_of
     )
     with closing(found):
         yield found
 
 
-def test_every_session_knows_what_lowered_queries_need(backend):
-    wanted = {re.search(r"MACRO (\w+)\(", statement).group(1) for statement in SETUP}
+def test_every_session_knows_what_its_query_needs(backend):
     for _ in range(2):
         with closing(backend.session()) as session:
-            found = session.rows("SELECT DISTINCT function_name FROM duckdb_functions()")
-            assert wanted <= {name for (name,) in found}
+            assert session.rows("SELECT spark_initcap('ab cD')") == [("Ab Cd",)]
+
+
+def test_a_query_without_macros_defines_none(backend):
+    with closing(backend.session()) as session:
+        session.rows("SELECT 1")
+        counted = "SELECT count(*) FROM duckdb_functions() WHERE function_name LIKE 'spark%'"
+        assert session.rows(counted) == [(0,)]
+        session.rows("SELECT spark_positive(1)")
+        assert session.rows(counted) == [(1,)]
 
 
 def test_the_clock_of_one_session_is_not_that_of_another(backend):

@@ -5,7 +5,12 @@ from pathlib import Path
 
 import pytest
 
+import lakeflow.dialect.lower  # noqa: F401  # fills the tables
 from lakeflow.dialect.clauses import CLAUSES
+from lakeflow.dialect.functions.aggregates import AGGREGATES
+from lakeflow.dialect.functions.generators import GENERATORS
+from lakeflow.dialect.functions.table import FUNCTIONS
+from lakeflow.dialect.functions.windows import WINDOWS
 from lakeflow.dialect.parse import parse_statements
 
 PAGE = (Path(__file__).parents[3] / "docs" / "sql.md").read_text()
@@ -40,3 +45,10 @@ def test_every_clause_is_on_the_page_with_its_status():
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
 def test_the_examples_are_read(number):
     assert parse_statements(EXAMPLES[number], "sql.md")
+
+
+def test_every_function_is_on_the_page():
+    listed = re.search(r"### Functions\n(.*?)Of some functions", PAGE, re.DOTALL)[1]
+    names = re.findall(r"`([a-z_0-9]+)`", listed)
+    known = [*FUNCTIONS, *AGGREGATES, *WINDOWS, *GENERATORS, "range"]
+    assert sorted(names) == sorted(name for name in known if name[0].isalpha())

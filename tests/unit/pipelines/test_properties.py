@@ -36,7 +36,9 @@ def write(project, text):
 
 def test_the_page_lists_every_key_with_its_status():
     rows = re.findall(
-        r"^\| `((?:spark|pipelines|delta)\.[\w.*]+)` \| (\w+) \| (.*) \|$", PAGE, re.MULTILINE
+        r"^\| `((?:spark|pipelines|delta|lakeflow)\.[\w.*]+)` \| (\w+) \| (.*) \|$",
+        PAGE,
+        re.MULTILINE,
     )
     told = [
         (
