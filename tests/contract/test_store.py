@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import multiprocessing
 import os
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lakeflow.core.errors import StateError
-from lakeflow.tables.store import RECORD, LocalStore, Store, StoredFile
+from lakeflow.tables.store import LocalStore, Store, StoredFile
 
 
 class CreatingStore(LocalStore):
@@ -147,23 +146,23 @@ def test_one_of_eight_processes_takes_each_name(kind, tmp_path):
             )
 
 
-def test_what_was_put_is_synced_before_it_counts(tmp_path, monkeypatch):
+def test_what_was_put_is_synced_before_it_counts(tmp_path, recorder):
     """The order in which a local store writes: content, name, folder."""
-    record = tmp_path / "record"
-    monkeypatch.setenv(RECORD, str(record))
     (tmp_path / "store").mkdir()
+    recorded = recorder(tmp_path / "store")
     store = LocalStore(tmp_path / "store")
     store.put_if_absent("t/new/file", b"data")
-    steps = [
-        (entry["step"], entry["path"]) for entry in map(json.loads, record.read_text().splitlines())
-    ]
-    assert steps[-2:] == [("link", "t/new/file"), ("sync_folder", "t/new")]
-    assert ("sync_folder", "t") in steps, "the new folder's own name"
-    assert ("sync_folder", ".") in steps
-    before = len(steps)
+    steps = recorded.steps()
+    named = next(n for n, (_, _, seen) in enumerate(steps) if "t/new/file" in seen)
+    content = steps[named][2]["t/new/file"]
+    assert ("sync file", content) in [step[:2] for step in steps[:named]]
+    synced = [what for step, what, _ in steps[named:] if step == "sync folder"]
+    assert "t/new" in synced
+    for parent in (".", "t"):
+        assert ("sync folder", parent) in [step[:2] for step in steps], "a new folder's own name"
     store.put_if_absent("t/new/file", b"lost the race")
-    last = record.read_text().splitlines()[before:]
-    assert [json.loads(line)["step"] for line in last] == ["sync_folder"], "the finder syncs, too"
+    last = [what for step, what, _ in recorded.steps()[len(steps) :] if step == "sync folder"]
+    assert last == ["t/new"], "the finder syncs, too"
 
 
 def test_a_file_system_that_lets_two_files_take_one_name_is_refused(tmp_path, monkeypatch):

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-ROOT = str(Path(__file__).parents[2])
-if ROOT not in sys.path:
-    sys.path.append(ROOT)
-
-from tests.faults.forkserver import ForkServer  # noqa: E402
-from tests.faults.project import WHOLE, Kind, Project  # noqa: E402
+from tests.faults.forkserver import ForkServer
+from tests.faults.project import WHOLE, Kind, Project
 
 
 @pytest.fixture(scope="session")

@@ -51,8 +51,13 @@ class Recorder:
                     self.write("sync file", os.fstat(descriptor).st_ino, seen)
 
         os.fsync = fsync
-        for name in ("link", "mkdir", "unlink", "remove", "rmdir", "rename", "replace"):
+        for name in NAMING:
             setattr(os, name, self._watched(getattr(os, name)))
+
+    def steps(self) -> list[tuple[str, str | int | None, Seen]]:
+        """What was written down so far: the step, what was synced, and all names after it."""
+        lines = (self.record / "journal").read_text().splitlines()
+        return [(step, what, seen) for step, what, seen in map(json.loads, lines)]
 
     def _watched(self, call: Callable[..., Any]) -> Callable[..., Any]:
         def watched(*arguments: Any, **named: Any) -> Any:
@@ -88,6 +93,8 @@ class Recorder:
 
 
 LINK = os.link
+NAMING = ("link", "mkdir", "unlink", "remove", "rmdir", "rename", "replace")
+"""System calls that change names."""
 
 
 @dataclass

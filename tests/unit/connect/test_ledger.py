@@ -15,7 +15,7 @@ from lakeflow.core.errors import CorruptStateError, StateError
 from lakeflow.core.settings import Settings
 from lakeflow.engine.session import Session
 from lakeflow.engine.state import FolderRecords
-from lakeflow.tables.store import RECORD, LocalStore
+from lakeflow.tables.store import LocalStore
 
 
 def entries(*names):
@@ -101,11 +101,10 @@ def test_a_missing_segment_and_a_position_beyond_the_end_are_refused():
         Ledger(records).entries(0, 1)
 
 
-def test_it_is_durable_before_an_intent_refers_to_it(tmp_path, monkeypatch):
-    recorded = tmp_path / "writes.jsonl"
-    monkeypatch.setenv(RECORD, str(recorded))
+def test_it_is_durable_before_an_intent_refers_to_it(tmp_path, recorder):
     (tmp_path / "lake").mkdir()
     (tmp_path / "drop").mkdir()
+    recorded = recorder(tmp_path / "lake")
     for name in ("a", "b", "c"):
         (tmp_path / "drop" / f"{name}.csv").write_text("x\n1\n")
     pipeline = tmp_path / "pipeline.sql"
@@ -116,17 +115,19 @@ def test_it_is_durable_before_an_intent_refers_to_it(tmp_path, monkeypatch):
     Session(Settings.load({}, lakehouse=tmp_path / "lake")).run(pipeline)
     (tmp_path / "drop" / "0.csv").write_text("x\n1\n")
     Session(Settings.load({}, lakehouse=tmp_path / "lake")).run(pipeline)
-    durable, linked, intents = 0, {}, 0
-    for line in recorded.read_text().splitlines():
-        write = json.loads(line)
-        folder, _, name = write["path"].rpartition("/")
-        if write["step"] == "link" and folder.endswith("/ledger"):
-            segment = json.loads(write["data"])
-            linked[folder] = segment["start"] + len(segment["paths"])
-        elif write["step"] == "sync_folder":
-            durable = max(durable, linked.get(write["path"], 0))
-        elif write["step"] == "link" and "intent" in name:
-            [found] = json.loads(write["data"])["sources"].values()
-            assert found["end"] <= durable
-            intents += 1
+    durable, linked, intents, known = 0, {}, 0, set()
+    for step, what, seen in recorded.steps():
+        for path in seen.keys() - known:
+            folder, _, name = path.rpartition("/")
+            if folder.endswith("/ledger") and name.endswith(".json"):
+                segment = json.loads((recorded.record / str(seen[path])).read_text())
+                linked[folder] = segment["start"] + len(segment["paths"])
+            elif "intent" in name and name.endswith(".json"):
+                intent = json.loads((recorded.record / str(seen[path])).read_text())
+                [found] = intent["sources"].values()
+                assert found["end"] <= durable
+                intents += 1
+        known |= seen.keys()
+        if step == "sync folder":
+            durable = max(durable, linked.get(what, 0))
     assert (intents, durable) == (4, 4)
