@@ -16,7 +16,7 @@ from lakeflow.core.schema import Schema, Struct
 from lakeflow.dialect.query import Lowered, Query, Reference
 from lakeflow.engine.checks import Check, quarantine_schema
 from lakeflow.engine.fit import grown, widens
-from lakeflow.engine.inputs import source_key, told_options
+from lakeflow.engine.inputs import connector_of, source_key, told_options
 from lakeflow.engine.lowerings import Lowerings
 from lakeflow.engine.resolve import Leaf, ResolvedFlow, ResolvedQuery, SourceRead, TableRead
 from lakeflow.pipelines.elements import (
@@ -248,7 +248,7 @@ class Analysis:
 
     def _source(self, flow: Flow, reference: Reference) -> SourceRead:
         assert reference.function is not None
-        connector = CONNECTORS.get(reference.function, reference.function.removeprefix("read_"))
+        connector = connector_of(reference.function)
         options = self.surroundings.connector_options(connector, reference)
         read = SourceRead(
             id=source_key(connector, options) + ("" if reference.streaming else ":whole"),
@@ -343,10 +343,6 @@ class Analysis:
         if errors:
             raise DefinitionErrors(errors)
         return tuple(checks)
-
-
-CONNECTORS = {"read_files": "files", "cloud_files": "files"}
-"""Table functions whose name does not tell their connector."""
 
 
 def _metadata_type() -> Struct:

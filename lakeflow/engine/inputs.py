@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     from lakeflow.core.clock import Clock
 
+CONNECTORS = {"read_files": "files", "cloud_files": "files"}
+"""Table functions whose name does not tell their connector."""
+
 FILES_PER_BATCH = 1000
 """Files of a table that one batch takes at most, as in Delta's own streaming source."""
 
@@ -301,6 +304,11 @@ def absolute_options(options: Mapping[str, str], folder: Path) -> dict[str, str]
         if name.lower() == "path" and "://" not in value:
             found[name] = str(folder / value)
     return found
+
+
+def connector_of(function: str) -> str:
+    """The connector that a table function reads with."""
+    return CONNECTORS.get(function, function.removeprefix("read_"))
 
 
 def told_options(connector: str, options: Mapping[str, str]) -> dict[str, str]:

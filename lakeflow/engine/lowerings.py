@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from lakeflow import __version__, core, dialect
+from lakeflow.connect.discovery import find_connector
+from lakeflow.core.errors import ConfigurationError
 from lakeflow.core.location import Location
 from lakeflow.core.schema import VOID, Schema, Struct
 from lakeflow.dialect.portable import parse_duckdb
@@ -30,6 +32,7 @@ from lakeflow.dialect.query import (
     lower_predicate,
     parse_query,
 )
+from lakeflow.engine.inputs import connector_of
 from lakeflow.tables.store import Store
 
 
@@ -55,7 +58,8 @@ class Lowerings:
             return Query(text, location, tuple(map(_reference, kept)))
         parse = parse_duckdb if dialect == "duckdb" else parse_query
         query = parse(text, location)
-        self._used[key] = asdict(query)["references"]
+        if not any(map(_may_tell_a_secret, query.references)):
+            self._used[key] = asdict(query)["references"]
         return query
 
     def lower(
@@ -123,6 +127,16 @@ class Lowerings:
                 entries: dict[str, Any] = found["entries"]
                 return entries
         return {}
+
+
+def _may_tell_a_secret(reference: Reference) -> bool:
+    """Whether a reference has arguments that its connector keeps to itself, or may have."""
+    if reference.function is None:
+        return False
+    try:
+        return bool(find_connector(connector_of(reference.function)).secret)
+    except ConfigurationError:
+        return True
 
 
 def _key(*inputs: object) -> str:

@@ -118,9 +118,6 @@ class PreparedPipeline:
             state: What it remembers of the pipeline.
             clock: What time it is.
             scratch: Folder for what does not outlive the update.
-
-        Raises:
-            DefinitionErrors: Everything that is declared wrongly.
         """
         project = pipeline.project
         definitions = load(project.files, project)
