@@ -139,7 +139,7 @@ def expected(rows):
         missing += row["id"] is None
         late = row["day"] is not None and row["day"] >= dt.date(2020, 1, 1)
         if broken:
-            broken = ["early"] * late + broken
+            broken += ["early"] * late + ["has id"] * (row["id"] is None)
             aside.append({**row, "_violated_expectations": sorted(broken)})
         elif not late:
             kept.append(row)
