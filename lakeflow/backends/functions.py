@@ -114,6 +114,7 @@ class FunctionProcess:
         self._child = subprocess.Popen(
             [
                 sys.executable,
+                "-P",  # nothing in the working folder takes the place of a library
                 "-m",
                 "lakeflow.backends.worker",
                 str(theirs.fileno()),

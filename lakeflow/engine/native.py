@@ -157,7 +157,12 @@ class Natives:
         )
 
     def notes(self, query: ResolvedQuery) -> tuple[str, ...]:
-        """What a plan says of a flow beyond its technique."""
+        """What a plan says of a flow beyond its technique, the views that it reads included."""
+        inputs = [found for found in query.inputs.values() if isinstance(found, ResolvedQuery)]
+        inner = [note for found in inputs for note in self.notes(found)]
+        return tuple(dict.fromkeys((*self._notes(query), *inner)))
+
+    def _notes(self, query: ResolvedQuery) -> tuple[str, ...]:
         found = query.flow.query
         if query.lowered is not None or not isinstance(found, NativeQuery):
             return ()
