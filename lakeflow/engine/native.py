@@ -203,8 +203,15 @@ class Natives:
         return text
 
     def _call(self, query: NativeQuery, values: Mapping[str, Any]) -> Any:
-        with redirect_stdout(sys.stderr):
-            return invoke(query, values)
+        # Functions may import what lies beside their file.
+        folders = [] if query.home is None else [str(Path(query.home.file).parent)]
+        sys.path[:0] = folders
+        try:
+            with redirect_stdout(sys.stderr):
+                return invoke(query, values)
+        finally:
+            for folder in folders:
+                sys.path.remove(folder)
 
     def _wrong_result(self, query: NativeQuery, found: Any) -> DefinitionError:
         said = "nothing (None)" if found is None else f"a {kind_of_value(found)}"

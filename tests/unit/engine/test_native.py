@@ -138,3 +138,16 @@ def test_types_come_through_every_library_as_they_are(python_pipeline):
     assert found["arrow"].rows == found["duckdb"].rows == found["polars"].rows
     (row,) = python_pipeline.rows("duckdb_types")
     assert row["at"].isoformat() == "2020-01-01T23:00:00+00:00"
+
+
+def test_functions_of_a_loop_and_imports_from_beside_the_file(python_pipeline, tmp_path):
+    (tmp_path / "beside_the_pipeline.py").write_text("def twice(frame): return frame * 2\n")
+    python_pipeline.drop("a", (1, 1), (2, 2), (3, 3)).write(
+        "for limit in (1, 2):\n"
+        "    @dp.table(name=f'upto_{limit}')\n"
+        "    def upto(bronze: pl.LazyFrame, limit=limit):\n"
+        "        from beside_the_pipeline import twice\n"
+        "        return bronze.filter(pl.col('id') <= limit).select(twice(pl.col('id')))\n"
+    ).run()
+    assert python_pipeline.rows("upto_1") == [{"id": 2}]
+    assert python_pipeline.rows("upto_2") == [{"id": 2}, {"id": 4}]
