@@ -106,12 +106,15 @@ class FunctionProcess:
         environment = {
             **os.environ,
             "POLARS_MAX_THREADS": str(self.threads),
-            # Memory that was given back counts against the limit unless it is unmapped.
-            "_RJEM_MALLOC_CONF": "retain:false",
+            # What is reserved and not used counts against the limit: Polars' allocator keeps what
+            # was given back, and each of its own threads has a stack; Arrow's takes 1 GiB at once.
+            "_RJEM_MALLOC_CONF": "retain:false,background_thread:false",
+            "ARROW_DEFAULT_MEMORY_POOL": "system",
         }
         self._child = subprocess.Popen(
             [
                 sys.executable,
+                "-P",  # nothing in the working folder takes the place of a library
                 "-m",
                 "lakeflow.backends.worker",
                 str(theirs.fileno()),

@@ -150,7 +150,12 @@ class Natives:
         return lower_duckdb(query, schemas, self.backend)
 
     def notes(self, query: ResolvedQuery) -> tuple[str, ...]:
-        """What a plan says of a flow beyond its technique."""
+        """What a plan says of a flow beyond its technique, the views that it reads included."""
+        inputs = [found for found in query.inputs.values() if isinstance(found, ResolvedQuery)]
+        inner = [note for found in inputs for note in self.notes(found)]
+        return tuple(dict.fromkeys((*self._notes(query), *inner)))
+
+    def _notes(self, query: ResolvedQuery) -> tuple[str, ...]:
         found = self.as_sql(query.flow.query)
         if isinstance(found, SqlQuery) and found.dialect == "duckdb":
             return ("DuckDB's SQL: not portable to Spark",)
@@ -193,8 +198,15 @@ class Natives:
         return text
 
     def _call(self, query: NativeQuery, values: Mapping[str, Any]) -> Any:
-        with redirect_stdout(sys.stderr):
-            return invoke(query, values)
+        # Functions may import what lies beside their file.
+        folders = [] if query.home is None else [str(Path(query.home.file).parent)]
+        sys.path[:0] = folders
+        try:
+            with redirect_stdout(sys.stderr):
+                return invoke(query, values)
+        finally:
+            for folder in folders:
+                sys.path.remove(folder)
 
     def _wrong_result(self, query: NativeQuery, found: Any) -> DefinitionError:
         said = "nothing (None)" if found is None else f"a {kind_of_value(found)}"

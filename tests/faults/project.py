@@ -29,6 +29,7 @@ class Kind:
         expected: Rows of the source -> table -> its columns and rows.
         upstream: Another pipeline, which runs before it and is not disturbed.
         idle: Whether a run without new data has nothing to write.
+        language: `sql` or `py`, of the pipeline.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Kind:
     expected: Callable[[Rows], Mapping[str, tuple[tuple[str, ...], Rows]]]
     upstream: str = ""
     idle: bool = True
+    language: str = "sql"
 
 
 def good(rows: Rows) -> Rows:
@@ -126,7 +128,7 @@ class Project:
     def __post_init__(self) -> None:
         for name in ("drop", "other"):
             (self.folder / name).mkdir()
-        (self.folder / "pipe.sql").write_text(self.kind.sql)
+        (self.folder / f"pipe.{self.kind.language}").write_text(self.kind.sql)
         if self.kind.upstream:
             (self.folder / "upstream.sql").write_text(self.kind.upstream)
         self.environment["LAKEFLOW_LAKEHOUSE"] = str(self.folder / "lake")
@@ -154,7 +156,7 @@ class Project:
         if self.kind.upstream:
             code, said = self._start("upstream.sql", ()).wait()
             assert code == 0, said
-        return self._start("pipe.sql", arguments, failpoints=failpoint, **job)
+        return self._start(f"pipe.{self.kind.language}", arguments, failpoints=failpoint, **job)
 
     def _start(self, name: str, arguments: tuple[str, ...], **job: Any) -> Child:
         environment = {**self.environment, **job.pop("environment", {})}

@@ -77,3 +77,77 @@ def test_every_kind_of_function_gives_the_same_rows_and_counts(tmp_path, session
     assert second.rows == 1, "only the new rows are read"
     assert rows(session, "silver") == [(1, 2.5), (3, 3.5), (5, 5.5)]
     assert rows(session, "silver_quarantine") == [(2, -1.0)]
+
+
+def test_the_plan_says_where_functions_run_and_what_is_held_in_memory(python_pipeline):
+    python_pipeline.settings["memory_limit"] = 1 << 30
+    python_pipeline.write(
+        "@dp.temporary_view\ndef view(bronze: pl.LazyFrame):\n    return bronze\n\n"
+        "@dp.materialized_view\ndef whole(bronze: pl.DataFrame):\n    return bronze\n\n"
+        "@dp.materialized_view\ndef here(bronze):\n    return bronze\n\n"
+        "@dp.table\ndef over_a_view():\n    return dp.sql('SELECT id FROM STREAM view')\n"
+    ).drop("a", (1, 1))
+    notes = {name: flow.notes for name, flow in python_pipeline.plan().items()}
+    child = "a Polars function in a child process of at most 1024 MiB: not portable to Spark"
+    assert notes == {
+        "bronze": (),
+        "whole": (child, "held in memory as a whole, up to that limit: bronze, its result"),
+        "here": ("a DuckDB function: not portable to Spark",),
+        "over_a_view": (child,),
+    }
+    kinds = {name: flow.kind for name, flow in python_pipeline.plan().items()}
+    assert kinds["over_a_view"] == "streaming_table"
+
+
+def test_types_come_through_every_library_as_they_are(python_pipeline):
+    python_pipeline.drop("a", (1, 1)).write(
+        "from decimal import Decimal\n"
+        "@dp.materialized_view\n"
+        "def polars_types(bronze: pl.LazyFrame):\n"
+        "    return bronze.select(\n"
+        "        tiny=pl.col('id').cast(pl.Int8), wide=pl.col('id').cast(pl.UInt32),\n"
+        "        real=pl.col('amount').cast(pl.Float32), exact=pl.lit(Decimal('1.50')),\n"
+        "        day=pl.date(2020, 1, 2), local=pl.datetime(2020, 1, 2),\n"
+        "        at=pl.datetime(2020, 1, 2, time_zone='Europe/Berlin'),\n"
+        "        kind=pl.lit('a').cast(pl.Categorical), many=pl.concat_list('id'),\n"
+        "        both=pl.struct('id', pl.lit(True).alias('yes')), raw=pl.lit(b'x'))\n\n"
+        "@dp.materialized_view\n"
+        "def arrow_types(polars_types: pa.Table):\n"
+        "    return polars_types\n\n"
+        "@dp.materialized_view\n"
+        "def duckdb_types(arrow_types):\n"
+        "    return arrow_types\n"
+    ).run()
+    session = python_pipeline.session()
+    found = {name: session.show(f"{name}_types") for name in ("polars", "arrow", "duckdb")}
+    columns = [f"{f.name} {f.type}" for f in found["polars"].schema]
+    assert columns == [
+        "tiny TINYINT",
+        "wide BIGINT",
+        "real FLOAT",
+        "exact DECIMAL(38,2)",
+        "day DATE",
+        "local TIMESTAMP_NTZ",
+        "at TIMESTAMP",
+        "kind STRING",
+        "many ARRAY<BIGINT>",
+        "both STRUCT<id: BIGINT, yes: BOOLEAN>",
+        "raw BINARY",
+    ]
+    assert str(found["arrow"].schema) == str(found["duckdb"].schema) == str(found["polars"].schema)
+    assert found["arrow"].rows == found["duckdb"].rows == found["polars"].rows
+    (row,) = python_pipeline.rows("duckdb_types")
+    assert row["at"].isoformat() == "2020-01-01T23:00:00+00:00"
+
+
+def test_functions_of_a_loop_and_imports_from_beside_the_file(python_pipeline, tmp_path):
+    (tmp_path / "beside_the_pipeline.py").write_text("def twice(frame): return frame * 2\n")
+    python_pipeline.drop("a", (1, 1), (2, 2), (3, 3)).write(
+        "for limit in (1, 2):\n"
+        "    @dp.table(name=f'upto_{limit}')\n"
+        "    def upto(bronze: pl.LazyFrame, limit=limit):\n"
+        "        from beside_the_pipeline import twice\n"
+        "        return bronze.filter(pl.col('id') <= limit).select(twice(pl.col('id')))\n"
+    ).run()
+    assert python_pipeline.rows("upto_1") == [{"id": 2}]
+    assert python_pipeline.rows("upto_2") == [{"id": 2}, {"id": 4}]

@@ -200,3 +200,20 @@ def test_the_child_ends_with_its_parent(slow_pipeline, tmp_path, number):
     assert select.select([watched], [], [], 60)[0], "the child lives on"
     os.close(watched)
     assert parent.returncode == (130 if number == signal.SIGINT else -number)
+
+
+def test_what_is_reserved_and_not_used_does_not_count(python_pipeline):
+    """Allocators of libraries reserve more than a gigabyte of address space."""
+    python_pipeline.settings["memory_limit"] = 1 << 30
+    python_pipeline.drop("a", (1, 1))
+    python_pipeline.write(
+        "@dp.materialized_view\n"
+        "def wide(bronze: pa.Table):\n"
+        "    held = bytearray(len(bronze) * (600 << 20))\n"
+        "    return bronze\n\n"
+        "@dp.materialized_view\n"
+        "def lazy(bronze: pl.LazyFrame):\n"
+        "    return bronze\n"
+    )
+    results = python_pipeline.run()
+    assert (results["wide"].rows, results["lazy"].rows) == (1, 1)
