@@ -35,7 +35,7 @@ MARK = "\ufdd0"
 CLASH = rf"{MARK}|\\u[fF][dD][dD]0"
 """Matches lines that have the mark already."""
 
-RISKY = rf"[0-9]\.[0-9]*0([^0-9.]|$)|[0-9][eE]|[0-9][0-9.]{{15}}|0\.0000|-0([^0-9.]|$)|{CLASH}"
+RISKY = rf"[0-9]\.[0-9]+0([^0-9.]|$)|[0-9][eE]|[0-9][0-9.]{{15}}|0\.0000|-0([^0-9.]|$)|{CLASH}"
 """Matches lines with a number that DuckDB might print differently, or with the mark."""
 
 _NUMBER = r'("(?:[^"\\]|\\.)*")|(-?[0-9][0-9.eE+-]*)'

@@ -360,7 +360,7 @@ def written_lines(texts_of_lines: list[str], form: str) -> bytes:
     return gzip.compress(data) if form == "gz" else data
 
 
-@settings(max_examples=25, **SETTINGS)
+@settings(max_examples=15, **SETTINGS)
 @given(st.lists(st.lists(lines, max_size=25), min_size=4, max_size=4), st.booleans())
 @example([list(BROKEN), [*BROKEN, ""], [f'{{"s":{t},"d":{t},"m":{t}}}' for t in TOKENS], []], False)
 @example([[f'{{"s":{t},"x":{{"k":{t},"q r":{t}}},"l":[{t}]}}' for t in TOKENS]] * 4, True)
@@ -469,7 +469,7 @@ def csv_text(rows: list[list[Cell]], form: str) -> bytes:
     return gzip.compress(data) if form == "gz" else data
 
 
-@settings(max_examples=25, **SETTINGS)
+@settings(max_examples=15, **SETTINGS)
 @given(
     st.lists(st.lists(csv_rows, max_size=20), min_size=4, max_size=4),
     st.lists(ragged_rows, max_size=20),
