@@ -22,8 +22,6 @@ UPDATE_STATES = "CREATED INITIALIZING RESETTING SETTING_UP_TABLES RUNNING".split
 )
 """States of an update, as in Databricks' `update_progress.state`."""
 
-TERMINAL_UPDATE_STATES = frozenset({"COMPLETED", "FAILED", "CANCELED"})
-
 
 @dataclass(frozen=True, slots=True)
 class Event:

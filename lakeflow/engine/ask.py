@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,9 +88,22 @@ def answer(
     session.set_clock(_now())
     session.confine(paths)
     try:
-        return session.relation(text).to_arrow_reader()
+        return _told(session.relation(text).to_arrow_reader(), location)
     except duckdb.Error as error:
         raise translated(error, location) from error
+
+
+def _told(reader: pa.RecordBatchReader, location: Location) -> pa.RecordBatchReader:
+    """The same batches; what goes wrong in one of them is told like any error of the query."""
+    import pyarrow as pa
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        try:
+            yield from reader
+        except (OSError, pa.ArrowException) as error:
+            raise translated(error, location) from error
+
+    return pa.RecordBatchReader.from_batches(reader.schema, batches())
 
 
 def data_paths(table: Table, snapshot: Snapshot) -> list[str]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakeflow.catalog.places import place_of
 from lakeflow.core.clock import Clock
-from lakeflow.core.events import TERMINAL_UPDATE_STATES, Event
+from lakeflow.core.events import Event
 from lakeflow.core.failpoints import failpoint
 from lakeflow.core.names import DEFAULT_CATALOG, DEFAULT_SCHEMA, TableName
 from lakeflow.core.schema import Schema
@@ -144,7 +144,7 @@ class EventLog:
             if earlier >= epoch:
                 continue
             events = list(self._state.read_events(earlier))
-            if events and not any(map(is_terminal, events)):
+            if events:  # Whoever comes to say how it ended publishes at once.
                 last = max(event.timestamp for event in events)
                 events.append(
                     Event(
@@ -307,14 +307,6 @@ class EventLog:
             "details": json.dumps({event.event_type: dict(event.details)}),
             "event_type": event.event_type,
         }
-
-
-def is_terminal(event: Event) -> bool:
-    """Whether an event ends its update."""
-    return (
-        event.event_type == "update_progress"
-        and event.details.get("state") in TERMINAL_UPDATE_STATES
-    )
 
 
 def _event(row: dict[str, Any]) -> Event:

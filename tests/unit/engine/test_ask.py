@@ -47,6 +47,15 @@ def test_what_is_refused_is_told_with_its_line(session, sql, said):
     assert str(raised.value).startswith("<query>:1: ")
 
 
+def test_a_fault_in_a_late_row_is_told_like_one_in_the_first(tmp_path):
+    write_deltalake(tmp_path / "main/default/big", pa.table({"x": range(500_000)}))
+    session = Session(Settings.load({}, lakehouse=tmp_path))
+    batches = session.query("SELECT 1 / (499999 - x) AS y FROM big")
+    with pytest.raises(LakeflowError, match=r"\[DIVIDE_BY_ZERO\]") as raised:
+        list(batches)
+    assert raised.value.location is not None
+
+
 def test_rows_come_in_the_order_that_was_asked_for(session):
     found = session.query("SELECT x FROM t ORDER BY x").read_all()
     assert found["x"].to_pylist() == [1, 2, 3]

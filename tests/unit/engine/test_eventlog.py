@@ -190,6 +190,22 @@ def test_after_a_kill_the_next_update_completes_it(project, failpoint):
     assert finished[-1].details["state"] == "COMPLETED"
 
 
+def test_a_kill_after_its_commit_and_before_the_files_are_gone(project, tmp_path_factory):
+    """What the log has is not written into it once more."""
+    whole = Project(tmp_path_factory.mktemp("whole"))
+    whole.drop(3)
+    whole.run()
+    commits = len(list((whole.folder / "lake").rglob("_delta_log/*.json")))
+    project.drop(3)
+    project.killed(f"commit.synced:{commits}")
+    assert len(project.check()) == 1, "the log's commit was the last one"
+    project.run()
+    ends = project.check()
+    assert len(ends) == 2
+    states = [project.session.events(update)[-1].details["state"] for update in ordered(project)]
+    assert states == ["COMPLETED", "COMPLETED"]
+
+
 def ordered(project):
     epochs = {
         r["origin"]["update_id"]: r["sequence"]["control_plane_seq_no"] for r in project.rows()

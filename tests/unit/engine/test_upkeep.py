@@ -104,6 +104,19 @@ def test_logs_that_have_grown_are_summed_up_and_cleaned_after_an_update(world):
     assert DeltaTable(str(world.folder / "lakehouse/main/default/bronze")).version() == 6
 
 
+@pytest.mark.parametrize("reader", [READER, VIEW])
+def test_what_one_reader_of_another_pipeline_needs(world, reader):
+    world.drop(2)
+    world.run("writer", BRONZE)
+    world.run("reader", reader)
+    seen = world.table("bronze").snapshot().version
+    world.drop(8)
+    world.run("writer", BRONZE)
+    assert first_needed(world.table("bronze")) == seen + 1
+    found = world.versions("bronze")
+    assert set(range(seen + 1, found.newest + 1)) <= set(found.commits)
+
+
 def test_a_reader_of_another_pipeline_finds_every_commit_that_it_has_not_passed(world):
     world.drop(2)
     world.run("writer", BRONZE)
