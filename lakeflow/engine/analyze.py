@@ -137,6 +137,7 @@ class Analysis:
                     self._views[dataset.name] = query
                     continue
                 kind = self.graph.kind(dataset.name)
+                query = replace(query, dataset=_laid_out(query))
                 self._check(query, kind)
                 self._add_columns(query, kind)
                 query = replace(query, checks=self._checks(dataset, query.schema))
@@ -280,7 +281,6 @@ class Analysis:
         declared = query.dataset.schema
         if declared is not None:
             _check_declared(query, declared)
-        _check_layout(query, location)
 
     def _check_lazy(self, query: ResolvedQuery) -> None:
         function = query.flow.query
@@ -415,31 +415,47 @@ def _told_apart(
     return found
 
 
-def _check_layout(query: ResolvedQuery, location: Location) -> None:
+def _laid_out(query: ResolvedQuery) -> Dataset:
+    """The dataset with its partition and cluster columns spelled as the query spells them."""
     dataset, schema = query.dataset, query.schema
-    for column in (*dataset.partition_columns, *dataset.cluster_columns):
+    location = query.flow.location
+
+    def spelled(column: str) -> str:
         found = schema.find(column)
-        if found is None:
+        if found is not None:
+            return found.name
+        raise DefinitionError(
+            f"{dataset.name.short} has no column {column} to be partitioned by.",
+            condition="UNRESOLVED_COLUMN.WITH_SUGGESTION",
+            location=location,
+            hint=nearest(column, schema.names) or None,
+        )
+
+    partitions = tuple(map(spelled, dataset.partition_columns))
+    for number, column in enumerate(partitions):
+        found = schema.find(column)
+        if column in partitions[:number]:
             raise DefinitionError(
-                f"{dataset.name.short} has no column {column} to be partitioned by.",
-                condition="UNRESOLVED_COLUMN.WITH_SUGGESTION",
+                f"{dataset.name.short} is partitioned by {column} twice.",
+                condition="COLUMN_ALREADY_EXISTS",
                 location=location,
-                hint=nearest(column, schema.names) or None,
             )
-        if column in dataset.partition_columns and not can_partition(found.type):
+        if found is not None and not can_partition(found.type):
             raise DefinitionError(
                 f"{dataset.name.short} cannot be partitioned by {column}, a {found.type}.",
                 condition="INVALID_PARTITION_COLUMN_DATA_TYPE",
                 location=location,
                 hint="Partition by a column whose values are short texts, numbers or dates.",
             )
-    if set(dataset.partition_columns) >= set(schema.names):
+    if partitions and set(partitions) == set(schema.names):
         raise DefinitionError(
             f"{dataset.name.short} is partitioned by all of its columns.",
             condition="ALL_PARTITION_COLUMNS_NOT_ALLOWED",
             location=location,
             hint="Leave out one of them.",
         )
+    clusters = tuple(map(spelled, dataset.cluster_columns))
+    return replace(dataset, partition_columns=partitions, cluster_columns=clusters)
 
 
 def _check_declared(query: ResolvedQuery, declared: Schema) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from deltalake import DeltaTable
 
 from lakeflow.core.errors import DataError, DefinitionErrors
 from lakeflow.core.settings import Settings
@@ -45,3 +46,23 @@ def test_columns_that_cannot_partition_are_refused(run, clause, query, condition
     with pytest.raises(DefinitionErrors) as caught:
         run(f"PARTITIONED BY {clause}", query)
     assert [error.condition for error in caught.value.errors] == [condition]
+
+
+def test_a_column_may_be_spelled_in_another_case(run, tmp_path):
+    assert run("PARTITIONED BY (NAME)", "SELECT 1 AS x, 'a' AS name").state == "COMPLETED"
+    table = DeltaTable(next(tmp_path.rglob("v/_delta_log")).parent)
+    assert table.metadata().partition_columns == ["name"]
+    assert table.to_pyarrow_table().to_pylist() == [{"x": 1, "name": "a"}]
+
+
+def test_a_column_named_twice_is_refused(tmp_path):
+    (tmp_path / "p.py").write_text(
+        "from lakeflow import pipelines as dp\n"
+        "@dp.materialized_view(partition_cols=['a', 'A'])\n"
+        "def v():\n"
+        "    return dp.sql('SELECT 1 AS x, 2 AS a')\n"
+    )
+    session = Session(Settings.load({}, lakehouse=tmp_path / "lakehouse"))
+    with pytest.raises(DefinitionErrors) as caught:
+        session.run(tmp_path / "p.py")
+    assert [error.condition for error in caught.value.errors] == ["COLUMN_ALREADY_EXISTS"]
