@@ -72,6 +72,9 @@ class DuckDBBackend:
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._sessions: list[DuckDBSession] = []
         self._lock = threading.Lock()
+        # A COPY keeps some four threads busy and holds a row group for each; more of them at once
+        # take more memory and no less time.
+        self._writing = threading.BoundedSemaphore(max(1, threads // 4))
         self._cancelled = False
 
     def session(self) -> DuckDBSession:
@@ -203,7 +206,8 @@ class DuckDBSession:
             options.append("PER_THREAD_OUTPUT")
         statement = f"COPY ({sql}) TO {literal(folder)} ({', '.join(options)})"
         try:
-            written = self._run(statement, location).fetchall()
+            with self._backend._writing:
+                written = self._run(statement, location).fetchall()
         except Exception:
             for path in Path(folder).rglob(f"{mark}-*"):
                 path.unlink()
