@@ -113,6 +113,8 @@ class BatchWriter:
         attempt = snapshot.transaction(f"{name}/attempt") or 0
         decided = self.records(target, generation).prepared(batch, attempt)
         if decided is None:
+            # A later holder of the lease may have gone on and deleted it.
+            check_epoch(target.main.snapshot(), self.pipeline_id, self.lease)
             raise StateError(
                 f"The records of flow {target.flow} into {target.name.short} are missing: its "
                 f"table is at batch {batch}, and no record says what that batch has read.",

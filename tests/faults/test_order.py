@@ -51,15 +51,18 @@ def test_a_companion_is_never_ahead(make: Make, name: str, nth: int, refresh: bo
     project.finish()
 
 
-@pytest.mark.parametrize("name", ["prepared.synced", "commit.between_main_and_companion"])
-def test_recovery_comes_before_user_code(make: Make, name: str) -> None:
-    """A pipeline that can no longer be loaded keeps what it had prepared."""
-    project = make(SPLIT, 2)
-    assert project.run(failpoint=f"{name}:1:kill")[0] == -signal.SIGKILL
-    (project.folder / "pipe.sql").write_text("CREATE STREAMING TABLE split AS SELEC")
-    code, said = project.run()
-    assert code == 2, said
-    project.check()
+def test_recovery_comes_before_user_code(make: Make) -> None:
+    """What is edited while it recovers is what it runs."""
+    project = make(SPLIT, 3)
+    assert project.run(failpoint="prepared.synced:1:kill")[0] == -signal.SIGKILL
+    update = project.start(failpoint="recover.main:1:stop")
+    assert update.is_stopped()
+    (project.folder / "pipe.sql").write_text(edited(SPLIT))
+    update.wake()
+    assert update.wait()[0] == 0, update.said()
+    check_together(project)
+    # Three rows of each file pass by the first definition only; two files were prepared by it.
+    assert sum(amount == 1 for _, amount in project.read("split", PAIR)) == 6
 
 
 @pytest.mark.faults
@@ -100,7 +103,7 @@ def test_the_fence_comes_before_listing(make: Make) -> None:
     assert project.run()[0] == 0
     project.drop()
     stopped = project.start(
-        failpoint="commit.snapshot:4:stop,commit.between_main_and_companion:1:stop"
+        failpoint="prepared.synced:1:stop,commit.between_main_and_companion:1:stop"
     )
     assert stopped.is_stopped()
     holder = project.start(failpoint="recover.listed:2:stop")
