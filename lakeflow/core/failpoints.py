@@ -68,12 +68,6 @@ def arm(text: str) -> None:
         _passed.clear()
 
 
-def passed() -> dict[str, int]:
-    """How often each armed failpoint was passed."""
-    with _lock:
-        return dict(_passed)
-
-
 def failpoint(name: str) -> None:
     """Marks a place; acts if a test has armed it."""
     actions = _actions.get(name)

@@ -188,7 +188,7 @@ def run_job(job: dict[str, Any]) -> int:
 
     Args:
         job: `arguments`; `environment` to add; `failpoints` to arm; `trace`: a file that is told
-            how often each failpoint was passed; `largest`: bytes above which no file may grow;
+            every passage of a failpoint, one a line; `largest`: bytes above which no file may grow;
             `record`: a folder for the journal of what was written and synced; `hurry`: time
             passes for this process when it would sleep, and for nobody else.
     """
@@ -197,9 +197,11 @@ def run_job(job: dict[str, Any]) -> int:
     from lakeflow.core import failpoints
 
     os.environ.update(job.get("environment", {}))
-    failpoints.arm(job.get("failpoints", ""))
+    armed = job.get("failpoints", "")
     if "trace" in job:
-        failpoints.arm(",".join(f"{name}:1000000:kill" for name in failpoints.NAMES))
+        armed += "".join(f",{name}:1000000:kill" for name in failpoints.NAMES)
+        failpoints._passed = _Trace(Path(job["trace"]))
+    failpoints.arm(armed)
     if "largest" in job:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (job["largest"], job["largest"]))
@@ -209,10 +211,19 @@ def run_job(job: dict[str, Any]) -> int:
         Recorder(Path(os.environ["LAKEFLOW_LAKEHOUSE"]), Path(job["record"])).install()
     if job.get("hurry"):
         _hurry()
-    code = run_command(job["arguments"], open_session)
-    if "trace" in job:
-        Path(job["trace"]).write_text(json.dumps(failpoints.passed()))
-    return code
+    return run_command(job["arguments"], open_session)
+
+
+class _Trace(dict[str, int]):
+    """Counts passages and writes them down, so that a kill loses none."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __setitem__(self, name: str, count: int) -> None:
+        super().__setitem__(name, count)
+        with self.path.open("a") as file:
+            file.write(f"{name}\n")
 
 
 def _hurry() -> None:

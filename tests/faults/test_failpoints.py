@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 from collections import Counter
 from collections.abc import Callable
@@ -137,7 +136,7 @@ def test_failpoints_that_an_update_passes(make: Make, scenario: Scenario) -> Non
     trace = project.folder / "trace.json"
     code, said = project.run(*scenario.arguments, trace=str(trace))
     assert code == 0, said
-    passed = set(json.loads(trace.read_text())) - {"store.write"}
+    passed = set(trace.read_text().split()) - {"store.write"}
     assert passed == set(scenario.reached)
 
 
