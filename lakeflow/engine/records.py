@@ -254,14 +254,13 @@ class FlowRecords:
         """The highest batch that any record is about; 0 if there is none."""
         return max((_batch_of(name) for name in self._names("")), default=0)
 
-    def write_intent(self, intent: Intent) -> None:
-        """Makes an intent durable.
-
-        Raises:
-            StateError: Somebody else wrote it.
-        """
+    def write_intent(self, intent: Intent) -> Intent:
+        """Makes an intent durable; the one that an overtaken process has just written counts."""
         name = f"intent.{intent.batch:012d}.{intent.number:04d}.json"
-        self._write(name, intent.to_bytes(), "intent")
+        if self.store.put_if_absent(f"{self.folder}/{name}", intent.to_bytes(), "intent"):
+            self._own.add(name)
+            return intent
+        return Intent.from_bytes(*self._read(name))
 
     def write_prepared(self, prepared: Prepared) -> Prepared:
         """Makes a prepared batch durable, under the next attempt if its number is taken.
@@ -300,14 +299,6 @@ class FlowRecords:
             return self.store.read(path), path
         except FileNotFoundError as error:
             raise LeaseLost(f"Another process has deleted the record {path}.") from error
-
-    def _write(self, name: str, data: bytes, step: str) -> None:
-        if not self.store.put_if_absent(f"{self.folder}/{name}", data, step):
-            raise StateError(
-                f"Another process has written {self.store.url(self.folder)}/{name}.",
-                hint="Run the update again; it goes on from what was written.",
-            )
-        self._own.add(name)
 
 
 def with_schema(files: TargetFiles, schema: Schema) -> TargetFiles:

@@ -141,5 +141,4 @@ def _write_intent(
         clock=clock_text(run.clock),
         definition=flow.definition,
     )
-    records.write_intent(intent)
-    return intent
+    return records.write_intent(intent)

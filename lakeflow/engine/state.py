@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from lakeflow.core.errors import ConflictError, LeaseLost, StateError
+from lakeflow.core.errors import LeaseLost, StateError
 from lakeflow.core.events import Event
 from lakeflow.core.failpoints import failpoint
 from lakeflow.core.names import TableName
@@ -121,8 +121,8 @@ class PipelineState:
             entry: What to record.
             known: The newest record of the table that this process has seen.
 
-        Raises:
-            ConflictError: Another process has recorded it since.
+        Returns:
+            The newest record: an overtaken process may just have written another one.
         """
         start = f"{file_name(entry.name)}."
         names = [
@@ -131,14 +131,11 @@ class PipelineState:
             if name.startswith(start) and name.endswith(".json")
         ]
         newest = self._target(names[-1]) if names else None
+        if newest is not None and newest != known:
+            return newest
         number = int(names[-1][len(start) :].split(".")[0]) + 1 if names else 1
         name = f"{start}{number:06d}.json"
-        path = f"{self.folder}/targets/{name}"
-        if newest != known or not self.store.put_if_absent(path, encode_state(asdict(entry))):
-            raise ConflictError(
-                f"Another update has just made the table {entry.name}.",
-                hint="Run the update again.",
-            )
+        self.store.put_if_absent(f"{self.folder}/targets/{name}", encode_state(asdict(entry)))
         return self._target(name)
 
     def _target(self, name: str) -> TargetEntry:

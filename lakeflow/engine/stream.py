@@ -164,8 +164,7 @@ def _intent(
         clock=clock_text(run.clock),
         definition=flow.definition,
     )
-    records.write_intent(intent)
-    return intent
+    return records.write_intent(intent)
 
 
 def readable_intent(run: Run, flow: ResolvedFlow, records: FlowRecords, found: Intent) -> Intent:
@@ -196,7 +195,7 @@ def readable_intent(run: Run, flow: ResolvedFlow, records: FlowRecords, found: I
         pins=_pins(run, flow),
         definition=flow.definition,
     )
-    records.write_intent(intent)
+    intent = records.write_intent(intent)
     failpoint("intent.superseded")
     return intent
 
