@@ -152,9 +152,12 @@ class Project:
     def start(self, *arguments: str, failpoint: str = "", **job: Any) -> Child:
         """Starts an update; the pipeline upstream has run before, undisturbed."""
         if self.kind.upstream:
-            code, said = self._start("upstream.sql", ()).wait()
+            code, said = self.start_upstream().wait()
             assert code == 0, said
         return self._start("pipe.sql", arguments, failpoints=failpoint, **job)
+
+    def start_upstream(self, *arguments: str) -> Child:
+        return self._start("upstream.sql", arguments)
 
     def _start(self, name: str, arguments: tuple[str, ...], **job: Any) -> Child:
         environment = {**self.environment, **job.pop("environment", {})}

@@ -6,10 +6,11 @@ import signal
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from deltalake import write_deltalake
+from deltalake import DeltaTable, write_deltalake
 
 from lakeflow.core.failpoints import NAMES
 from tests.faults.project import APPEND, SPLIT, TWO, VIEW, Kind, Project
@@ -175,4 +176,18 @@ def test_foreign_append_between_snapshot_and_commit(
     writer.wake()
     code, said = writer.wait()
     assert code == (-signal.SIGKILL if how == "kill" else 0), said
+    project.finish()
+
+
+@pytest.mark.faults
+def test_an_intent_whose_pinned_version_is_gone_is_superseded(make: Make) -> None:
+    project = make(VIEW)
+    assert project.run(failpoint="intent.synced:1:kill")[0] == -signal.SIGKILL
+    code, said = project.start_upstream("--full-refresh", "all").wait()
+    assert code == 0, said
+    kept = {Path(uri).name for uri in DeltaTable(str(project.table("bronze"))).file_uris()}
+    for path in project.table("bronze").glob("*.parquet"):
+        if path.name not in kept:
+            path.unlink()
+    assert project.run(failpoint="intent.superseded:1:kill")[0] == -signal.SIGKILL
     project.finish()

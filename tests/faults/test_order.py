@@ -6,6 +6,7 @@ import json
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,13 +98,19 @@ def test_a_full_refresh_is_by_the_present_definition(make: Make) -> None:
 
 
 @pytest.mark.faults
-def test_the_fence_comes_before_listing(make: Make) -> None:
-    """Whoever was stopped before its commit makes none after the new holder has listed."""
+def test_the_fence_comes_before_listing(make: Make, tmp_path: Path) -> None:
+    """Whoever was stopped in the middle of its commit makes none after others have listed."""
+    (tmp_path / "twin").mkdir()
     project = make(SPLIT, 3, **EXPIRING)
-    assert project.run()[0] == 0
-    project.drop()
+    twin = Project(tmp_path / "twin", project.server, SPLIT, environment=dict(EXPIRING)).fill(3)
+    for each in (project, twin):
+        assert each.run()[0] == 0
+        each.drop()
+    assert twin.run(trace=str(tmp_path / "trace"))[0] == 0
+    before, _, _ = (tmp_path / "trace").read_text().partition("prepared.synced")
+    commit = before.count("store.write") + 1
     stopped = project.start(
-        failpoint="prepared.synced:1:stop,commit.between_main_and_companion:1:stop"
+        failpoint=f"store.write:{commit}:stop,commit.between_main_and_companion:1:stop"
     )
     assert stopped.is_stopped()
     holder = project.start(failpoint="recover.listed:2:stop")
@@ -118,7 +125,7 @@ def test_the_fence_comes_before_listing(make: Make) -> None:
     check_together(project)
 
 
-def test_a_lost_race_for_the_ledger_compares_again(tmp_path: object) -> None:
+def test_a_lost_race_for_the_ledger_compares_again(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     one, two = (Ledger(FolderRecords(store, "ledger")) for _ in range(2))
     assert one.length == two.length == 0

@@ -1,0 +1,89 @@
+"""The lease that expires, by a clock that moves only when somebody waits."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from lakeflow.core.clock import FixedClock
+from lakeflow.core.errors import LeaseHeld, LeaseLost
+from lakeflow.engine.lease import ExpiringLease
+from lakeflow.tables.store import LocalStore
+
+SECONDS = 30.0
+
+
+class Observed(FixedClock):
+    """Does something at its first sleep."""
+
+    then = staticmethod(lambda: None)
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        action, self.then = self.then, lambda: None
+        action()
+
+
+@pytest.fixture
+def clock() -> Observed:
+    return Observed(datetime(2026, 1, 1, tzinfo=UTC))
+
+
+@pytest.fixture
+def store(tmp_path) -> LocalStore:
+    return LocalStore(tmp_path)
+
+
+def lease(store: LocalStore, clock: FixedClock) -> ExpiringLease:
+    return ExpiringLease(store, "pipeline", clock, SECONDS)
+
+
+def test_it_is_taken_over_when_it_has_expired(store, clock):
+    first = lease(store, FixedClock(clock.now()))
+    began = clock.monotonic()
+    second = lease(store, clock)
+    assert SECONDS < clock.monotonic() - began < SECONDS + 1
+    assert (first.epoch, second.epoch) == (1, 2)
+    second.check()
+    with pytest.raises(LeaseLost, match="Epoch 1"):
+        first.check()
+    assert not first.renew()
+
+
+def test_whoever_renews_it_keeps_it(store, clock):
+    first = lease(store, FixedClock(clock.now()))
+    clock.then = first.renew
+    with pytest.raises(LeaseHeld, match="Another update"):
+        lease(store, clock)
+    first.check()
+
+
+def test_one_that_was_given_up_is_free_at_once(store, clock):
+    lease(store, FixedClock(clock.now())).release()
+    began = clock.monotonic()
+    assert lease(store, clock).epoch == 2
+    assert clock.monotonic() == began
+
+
+def test_it_ends_for_its_holder_when_it_was_not_renewed(store, clock):
+    held = lease(store, clock)
+    clock.sleep(SECONDS - 1)
+    held.check()
+    assert held.renew()
+    clock.sleep(SECONDS - 1)
+    held.check()
+    clock.sleep(2)
+    with pytest.raises(LeaseLost, match="not renewed"):
+        held.check()
+    assert not held.renew()
+
+
+def test_two_that_wait_get_epochs_of_their_own(store, clock):
+    lease(store, FixedClock(clock.now()))
+    others = []
+    clock.then = lambda: others.append(lease(store, Observed(clock.now())))
+    late = lease(store, clock)
+    assert (others[0].epoch, late.epoch) == (2, 3)
+    with pytest.raises(LeaseLost):
+        others[0].check()
