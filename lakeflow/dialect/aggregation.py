@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from lakeflow.core.schema import BIGINT, TINYINT
 from lakeflow.dialect.expressions import Expressions, column_sql
 from lakeflow.dialect.functions.aggregates import AGGREGATES, Aggregate
 from lakeflow.dialect.functions.table import Call, check_arity
@@ -155,7 +156,22 @@ class Grouping:
         return column_sql(self.relation, f"a{self.aggregates.index(sql)}")
 
     def _grouping(self, parts: AggregateParts) -> Typed:
-        raise refused(f"{parts.name}(..)")
+        """Which keys a row gathers over, as bits; the last key is the lowest."""
+        if not self.sets:
+            raise Problem(
+                "UNSUPPORTED_GROUPING_EXPRESSION",
+                f"{parts.name}(..) needs GROUP BY with ROLLUP, CUBE or GROUPING SETS.",
+            )
+        known = [key.sql for key in self.keys]
+        chosen = [self.inner.lower(node).sql for node in parts.nodes] or known
+        if any(sql not in known for sql in chosen) or (parts.name, len(chosen)) == ("grouping", 0):
+            raise Problem(
+                "GROUPING_COLUMN_MISMATCH", f"{parts.name}(..) takes columns of GROUP BY."
+            )
+        bits = self._add(f"grouping({', '.join(chosen)})")
+        if parts.name == "grouping":
+            return Typed(f"CAST({bits} AS TINYINT)", TINYINT)
+        return Typed(f"CAST({bits} AS BIGINT)", BIGINT)
 
     def sql(self, source: str, where: str) -> str:
         """The aggregated relation."""

@@ -9,7 +9,7 @@ from lakeflow.dialect.aggregation import aggregate_parts
 from lakeflow.dialect.expressions import BARE, Expressions, handler
 from lakeflow.dialect.functions.aggregates import AGGREGATES
 from lakeflow.dialect.functions.generators import GENERATORS
-from lakeflow.dialect.functions.known import KNOWN
+from lakeflow.dialect.functions.known import INSTEAD, KNOWN
 from lakeflow.dialect.functions.table import FUNCTIONS, Call, check_arity
 from lakeflow.dialect.functions.windows import WINDOWS
 from lakeflow.dialect.typed import Problem, Typed, refused
@@ -35,7 +35,7 @@ def call_function(here: Expressions, name: str, nodes: list[exp.Expr], node: exp
 
 def unknown(name: str) -> Problem:
     """The error of a name that no table has."""
-    hint = nearest(name, [*FUNCTIONS, *AGGREGATES, *WINDOWS, *GENERATORS])
+    hint = INSTEAD.get(name) or nearest(name, [*FUNCTIONS, *AGGREGATES, *WINDOWS, *GENERATORS])
     if name in KNOWN:
         return refused(f"Spark's function {name}(..)", hint or None)
     return Problem(

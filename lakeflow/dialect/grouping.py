@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain, combinations, product
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def group_keys(grouping: Grouping, group: exp.Expr, items: list[Item]) -> None:
     """Adds the keys of a GROUP BY clause."""
     analysis = grouping.analysis
-    analysis.only(group, "expressions", "all")
+    analysis.only(group, "expressions", "all", "rollup", "cube", "grouping_sets")
     if group.args.get("all"):
         for item in items:
             if item.column is not None:
@@ -27,21 +28,65 @@ def group_keys(grouping: Grouping, group: exp.Expr, items: list[Item]) -> None:
             elif not contains_aggregate(item.node):
                 _add(grouping, grouping.inner.lower(item.node), item.node)
         return
+    factors: list[list[tuple[int, ...]]] = []
     for node in group.expressions:
         if isinstance(node, exp.Rollup | exp.Cube | exp.GroupingSets):
-            raise analysis.unsupported(node, type(node).__name__.upper())
-        _add(grouping, _key(grouping, node, items), node)
+            factors.append(_sets(grouping, node, items))
+            continue
+        factors.append([(_add(grouping, _key(grouping, node, items), node),)])
         if isinstance(node, exp.Anonymous) and str(node.this).lower() == "window":
             grouping.window = len(grouping.keys) - 1
+    for name in ("rollup", "cube", "grouping_sets"):
+        for node in group.args.get(name) or []:
+            if name == "grouping_sets":
+                factors = [_sets(grouping, node, items)]
+            else:
+                factors = [_combined(node, [position for [(position,)] in factors])]
+    if any(len(factor) > 1 for factor in factors):
+        whole = [tuple(chain(*each)) for each in product(*factors)]
+        listed = (", ".join(grouping.keys[n].sql for n in dict.fromkeys(one)) for one in whole)
+        grouping.sets = f"GROUPING SETS ({', '.join(f'({one})' for one in listed)})"
 
 
-def _add(grouping: Grouping, value: Typed, node: exp.Expr) -> None:
+def _sets(grouping: Grouping, node: exp.Expr, items: list[Item]) -> list[tuple[int, ...]]:
+    """The sets of keys that ROLLUP, CUBE or GROUPING SETS stands for."""
+
+    def position(each: exp.Expr) -> int:
+        if isinstance(each, exp.Rollup | exp.Cube | exp.GroupingSets):
+            raise grouping.analysis.unsupported(
+                each, f"{type(each).__name__.upper()} within another"
+            )
+        return _add(grouping, _key(grouping, each, items), each)
+
+    if not isinstance(node, exp.GroupingSets):
+        if any(isinstance(each, exp.Tuple) for each in node.expressions):
+            raise grouping.analysis.unsupported(node, "Several columns as one in ROLLUP or CUBE")
+        return _combined(node, [position(each) for each in node.expressions])
+    sets = []
+    for each in node.expressions:
+        members = each.expressions if isinstance(each, exp.Tuple) else [each]
+        sets.append(tuple(position(m.this if isinstance(m, exp.Paren) else m) for m in members))
+    return sets
+
+
+def _combined(node: exp.Expr, positions: list[int]) -> list[tuple[int, ...]]:
+    if isinstance(node, exp.Rollup):
+        return [tuple(positions[:count]) for count in range(len(positions), -1, -1)]
+    sizes = range(len(positions), -1, -1)
+    return [found for size in sizes for found in combinations(positions, size)]
+
+
+def _add(grouping: Grouping, value: Typed, node: exp.Expr) -> int:
+    """Adds a key unless it is there, and gives its position."""
     if isinstance(value.type, Map):
         raise grouping.analysis.error(
             node, "GROUP_EXPRESSION_TYPE_IS_NOT_ORDERABLE", "GROUP BY cannot compare a MAP."
         )
-    if all(key.sql != value.sql for key in grouping.keys):
-        grouping.keys.append(value)
+    known = [key.sql for key in grouping.keys]
+    if value.sql in known:
+        return known.index(value.sql)
+    grouping.keys.append(value)
+    return len(known)
 
 
 def _key(grouping: Grouping, node: exp.Expr, items: list[Item]) -> Typed:

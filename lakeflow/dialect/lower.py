@@ -11,12 +11,14 @@ import lakeflow.dialect.functions.arrays
 import lakeflow.dialect.functions.conditional
 import lakeflow.dialect.functions.dates
 import lakeflow.dialect.functions.formats
+import lakeflow.dialect.functions.formatting
 import lakeflow.dialect.functions.hashes
 import lakeflow.dialect.functions.json
 import lakeflow.dialect.functions.lambdas
 import lakeflow.dialect.functions.maps
 import lakeflow.dialect.functions.matching
 import lakeflow.dialect.functions.numbers
+import lakeflow.dialect.functions.statistics
 import lakeflow.dialect.functions.text
 import lakeflow.dialect.nodes
 import lakeflow.dialect.windows  # noqa: F401  # each registers what it knows

@@ -83,7 +83,8 @@ def _no_nulls_clause(call: Call, ignore: bool) -> None:
         raise refused(f"IGNORE NULLS of {call.name}(..)")
 
 
-def _number(call: Call, index: int = 0) -> Typed:
+def number(call: Call, index: int = 0) -> Typed:
+    """An argument as the number it is; text becomes a DOUBLE."""
     value = call.raw(index)
     if value.type in (STRING, VOID):
         value = cast(value, DOUBLE, call.zone)
@@ -117,7 +118,7 @@ def _count(call: Call, distinct: bool, ignore: bool) -> Aggregate:
 @aggregate("sum")
 def _sum(call: Call, distinct: bool, ignore: bool) -> Aggregate:
     _no_nulls_clause(call, ignore)
-    value = _number(call)
+    value = number(call)
     if value.type in INTEGRAL:
         return Aggregate((f"sum({_word(distinct)}{value.sql})",), "CAST({0} AS BIGINT)", BIGINT)
     if isinstance(value.type, Decimal):
@@ -130,7 +131,7 @@ def _sum(call: Call, distinct: bool, ignore: bool) -> Aggregate:
 @aggregate("avg", "mean")
 def _avg(call: Call, distinct: bool, ignore: bool) -> Aggregate:
     _no_nulls_clause(call, ignore)
-    value = _number(call)
+    value = number(call)
     word = _word(distinct)
     if isinstance(value.type, Decimal):
         return _decimal_average(value, value.type, word)
@@ -285,7 +286,7 @@ for _name in ("corr", "covar_pop", "covar_samp"):
 @aggregate("median")
 def _median(call: Call, distinct: bool, ignore: bool) -> Aggregate:
     _no_nulls_clause(call, ignore)
-    value = _number(call)
+    value = number(call)
     inner = cast(value, DOUBLE, call.zone).sql
     return Aggregate((f"quantile_cont({_word(distinct)}{inner}, 0.5)",), "{0}", DOUBLE)
 
@@ -317,6 +318,12 @@ def _approximate(call: Call, distinct: bool, ignore: bool) -> Aggregate:
     if isinstance(value.type, Map):
         raise call.wrong_type(0, "comparable")
     return Aggregate((f"count(DISTINCT {value.sql})",), "{0}", BIGINT)
+
+
+@aggregate("grouping", "grouping_id", arity=(0, None))
+def _grouping(call: Call, distinct: bool, ignore: bool) -> Aggregate:
+    """Known to the grouping itself; a window has none."""
+    raise refused(f"{call.name}(..) here{' with DISTINCT' if distinct or ignore else ''}")
 
 
 @aggregate("bit_and", "bit_or", "bit_xor")

@@ -83,3 +83,16 @@ KNOWN = frozenset(
     xpath_string xxhash64 year zeroifnull zip_with
     """.split()
 )
+
+INSTEAD = {
+    "input_file_name": "Use _metadata.file_path of the files that are read.",
+    "monotonically_increasing_id": "Use row_number() OVER (ORDER BY ..).",
+    "crc32": "Use xxhash64(..) or sha2(.., 256).",
+    "parse_json": "Keep the text and use get_json_object(..) or column:path.",
+    "variant_get": "Keep the text and use get_json_object(..) or column:path.",
+    "to_char": "Use date_format(..) or CAST(.. AS STRING).",
+    "to_varchar": "Use date_format(..) or CAST(.. AS STRING).",
+    "arrays_zip": "Use zip_with(a, b, (x, y) -> struct(x, y)).",
+    "json_tuple": "Use get_json_object(..) once for each name.",
+}
+"""What to write in place of some functions that are not supported."""
