@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from lakeflow.core.errors import DefinitionError, UnsupportedError
 from lakeflow.core.location import Location
@@ -24,6 +25,7 @@ _GATHERING = re.compile(
 )
 
 
+@lru_cache(maxsize=512)
 def parse_duckdb(text: str, location: Location) -> Query:
     """Finds the tables that a query in DuckDB's SQL reads.
 

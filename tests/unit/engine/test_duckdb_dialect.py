@@ -52,3 +52,40 @@ def test_a_mistake_in_duckdb_sql_names_the_place(tmp_path, session):
     [error, *_] = raised.value.errors
     assert error.location.line == 3
     assert "ide" in error.message
+
+
+STREAM = """\
+from lakeflow import pipelines as dp
+
+@dp.table
+def bronze():
+    return dp.sql("SELECT * FROM STREAM read_files('in', format => 'csv', header => true)")
+
+@dp.table
+def silver():
+    return dp.sql("FROM b SELECT {select}", dialect="duckdb", b=dp.read_stream("bronze"))
+
+@dp.materialized_view
+def total():
+    return dp.sql("SELECT count(*) AS n FROM silver", dialect="duckdb")
+"""
+
+
+def test_duckdb_sql_takes_a_stream_row_by_row(tmp_path, session):
+    (tmp_path / "p.py").write_text(STREAM.format(select="CAST(id AS BIGINT) AS id"))
+    (tmp_path / "in").mkdir()
+    for number in (1, 2):
+        (tmp_path / "in" / f"{number}.csv").write_text(f"id\n{number}\n")
+        session.run(tmp_path / "p.py")
+    found = session.query("SELECT id FROM silver ORDER BY id").read_all().to_pylist()
+    assert [row["id"] for row in found] == [1, 2]
+    assert session.query("SELECT n FROM total").read_all().to_pylist() == [{"n": 2}]
+
+
+def test_duckdb_sql_that_gathers_a_stream_is_refused(tmp_path, session):
+    (tmp_path / "p.py").write_text(STREAM.format(select="count(*) AS id"))
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "1.csv").write_text("id\n1\n")
+    with pytest.raises(LakeflowError) as raised:
+        session.run(tmp_path / "p.py")
+    assert any("COUNT in DuckDB's SQL" in str(error) for error in raised.value.errors)
