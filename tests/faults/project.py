@@ -161,9 +161,6 @@ class Project:
     def start_upstream(self, *arguments: str) -> Child:
         return self._start("upstream.sql", arguments)
 
-    def start_upstream(self, *arguments: str) -> Child:
-        return self._start("upstream.sql", arguments)
-
     def _start(self, name: str, arguments: tuple[str, ...], **job: Any) -> Child:
         environment = {**self.environment, **job.pop("environment", {})}
         # Whoever finds the lease of another takes it over at once.
