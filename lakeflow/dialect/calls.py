@@ -6,7 +6,7 @@ from sqlglot import exp
 
 from lakeflow.core.names import nearest
 from lakeflow.dialect.aggregation import aggregate_parts
-from lakeflow.dialect.expressions import BARE, Expressions, handler
+from lakeflow.dialect.expressions import BARE, EXPECTATION, Expressions, handler
 from lakeflow.dialect.functions.aggregates import AGGREGATES
 from lakeflow.dialect.functions.generators import GENERATORS
 from lakeflow.dialect.functions.known import INSTEAD, KNOWN
@@ -29,6 +29,11 @@ def call_function(here: Expressions, name: str, nodes: list[exp.Expr], node: exp
         here.analysis.deterministic = False
     value = found.build(Call(here, name, nodes, node))
     if not found.deterministic and name in ("rand", "random", "randn", "uuid"):
+        if here.clause == EXPECTATION:
+            raise refused(
+                f"{name}(..) in an expectation",
+                "Whether a row is kept is asked more than once; compute the value in the query.",
+            )
         return Typed(value.sql, value.type, volatile=True)
     return value
 

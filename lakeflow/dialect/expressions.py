@@ -31,6 +31,9 @@ HANDLERS: dict[type[exp.Expr], Handler] = {}
 BARE: dict[str, Callable[[Expressions, exp.Expr], Typed]] = {}
 """Functions that are called without parentheses where no column has their name."""
 
+EXPECTATION = "an expectation"
+"""What the place of an expectation's condition is called."""
+
 
 class Expressions:
     """Lowers expressions at one place of a query.

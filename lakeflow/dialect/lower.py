@@ -25,9 +25,9 @@ import lakeflow.dialect.windows  # noqa: F401  # each registers what it knows
 from lakeflow.core.errors import DefinitionError
 from lakeflow.core.location import Location
 from lakeflow.core.schema import Field, Schema, Struct
-from lakeflow.dialect.expressions import Expressions
+from lakeflow.dialect.expressions import EXPECTATION, Expressions
 from lakeflow.dialect.operators import condition
-from lakeflow.dialect.query import Lowered, Query
+from lakeflow.dialect.query import Lowered, Predicate, Query
 from lakeflow.dialect.references import Reads, find_reads
 from lakeflow.dialect.scope import Analysis, Column, Relation
 from lakeflow.dialect.select import Queries
@@ -75,7 +75,7 @@ def _schema(relation: Relation, location: Location) -> Schema:
     return Schema(tuple(fields))
 
 
-def lower_condition(text: str, schema: Schema, location: Location, time_zone: str) -> str:
+def lower_condition(text: str, schema: Schema, location: Location, time_zone: str) -> Predicate:
     """Lowers the condition of an expectation; see `lakeflow.dialect.query.lower_predicate`."""
     tree = parse_expression(text, location)
     analysis = Analysis(Reads(tree, (), {}), {}, {}, time_zone)
@@ -83,9 +83,10 @@ def lower_condition(text: str, schema: Schema, location: Location, time_zone: st
         Column(field.name, Typed(identifier(field.name), field.type), ()) for field in schema
     )
     node: exp.Expr = tree.root
-    here = Expressions(analysis, columns, "an expectation")
+    here = Expressions(analysis, columns, EXPECTATION)
     value = here.lower(node)
     try:
-        return condition(value, "An expectation", time_zone).sql
+        found = condition(value, "An expectation", time_zone)
     except Problem as problem:
         raise here.located(node, problem) from None
+    return Predicate(found.sql, analysis.deterministic)

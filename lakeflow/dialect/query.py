@@ -65,6 +65,19 @@ class Lowered:
     reads_metadata: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Predicate:
+    """A condition as DuckDB's SQL.
+
+    Args:
+        sql: The condition.
+        deterministic: Whether a row meets it at any time that meets it once.
+    """
+
+    sql: str
+    deterministic: bool
+
+
 def parse_query(text: str, location: Location) -> Query:
     """Parses a query.
 
@@ -119,7 +132,7 @@ def lower(
 
 def lower_predicate(
     text: str, schema: Schema, location: Location, *, time_zone: str = "UTC"
-) -> str:
+) -> Predicate:
     """Turns a condition over the columns of one table into DuckDB's SQL.
 
     Args:
@@ -134,7 +147,7 @@ def lower_predicate(
         UnsupportedError: It uses what is not supported, which is named.
 
     Example:
-        >>> lower_predicate("n > 0", Schema.from_ddl("n INT"), Location("a.sql", 1))
+        >>> lower_predicate("n > 0", Schema.from_ddl("n INT"), Location("a.sql", 1)).sql
         '("n" > CAST(0 AS INTEGER))'
     """
     from lakeflow.dialect.lower import lower_condition

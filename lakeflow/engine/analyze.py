@@ -331,13 +331,13 @@ class Analysis:
         checks: list[Check] = []
         for expectation in dataset.expectations:
             try:
-                sql = self.surroundings.lowerings.predicate(
+                found = self.surroundings.lowerings.predicate(
                     expectation.condition,
                     schema,
                     expectation.location,
                     time_zone=self.surroundings.time_zone,
                 )
-                checks.append(Check(expectation, sql))
+                checks.append(Check(expectation, found.sql, found.deterministic))
             except LakeflowError as error:
                 errors.append(error)
         if errors:

@@ -28,10 +28,17 @@ SAMPLE = 10
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """An expectation with its condition as the backend's SQL."""
+    """An expectation with its condition as the backend's SQL.
+
+    Args:
+        expectation: As it is declared.
+        sql: Its condition; the same each time it is asked of a row of a batch.
+        deterministic: Whether it is the same in every batch, too.
+    """
 
     expectation: Expectation
     sql: str
+    deterministic: bool = True
 
 
 @dataclass(frozen=True, slots=True)

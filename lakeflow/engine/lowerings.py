@@ -26,6 +26,7 @@ from lakeflow.core.schema import VOID, Schema, Struct
 from lakeflow.dialect.portable import parse_duckdb
 from lakeflow.dialect.query import (
     Lowered,
+    Predicate,
     Query,
     Reference,
     lower,
@@ -88,13 +89,16 @@ class Lowerings:
             }
         return lowered
 
-    def predicate(self, text: str, schema: Schema, location: Location, *, time_zone: str) -> str:
+    def predicate(
+        self, text: str, schema: Schema, location: Location, *, time_zone: str
+    ) -> Predicate:
         """As `lakeflow.dialect.query.lower_predicate`."""
         key = _key("predicate", text, schema, location, time_zone)
-        found: str | None = self._find(key)
-        if found is None:
-            found = lower_predicate(text, schema, location, time_zone=time_zone)
-            self._used[key] = found
+        kept = self._find(key)
+        if kept is not None:
+            return Predicate(**kept)
+        found = lower_predicate(text, schema, location, time_zone=time_zone)
+        self._used[key] = asdict(found)
         return found
 
     def save(self) -> None:

@@ -96,10 +96,14 @@ class ResolvedQuery:
         """Whether the same inputs always give the same rows, as far as can be known."""
         # A function without inputs reads something, and nobody knows what.
         own = bool(self.inputs) if self.lowered is None else self.lowered.deterministic
-        return own and all(
-            found.deterministic
-            for found in self.inputs.values()
-            if isinstance(found, ResolvedQuery)
+        return (
+            own
+            and all(check.deterministic for check in self.checks)
+            and all(
+                found.deterministic
+                for found in self.inputs.values()
+                if isinstance(found, ResolvedQuery)
+            )
         )
 
     @property
