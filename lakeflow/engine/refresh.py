@@ -40,6 +40,7 @@ def run_refresh(run: Run, flow: ResolvedFlow, target: Target, *, force: bool) ->
             position = run.writer.position(writing)
             records = run.writer.records(writing, position.generation)
             intent = records.newest_intent(position.batch + 1)
+            left_open = intent is not None
             if intent is None:
                 pins = current_pins(run, flow)
                 if not force and unchanged(run, flow, position.decided, pins):
@@ -66,7 +67,8 @@ def run_refresh(run: Run, flow: ResolvedFlow, target: Target, *, force: bool) ->
             write_batch_event(run, decided)
             records.delete_before(decided.batch)
             outcome = outcome.plus(decided.main.rows, decided.counts)
-            if not _versioned(flow) or not flow.query.deterministic:
+            # What an earlier update left open was computed as of then.
+            if not left_open and not (_versioned(flow) and flow.query.deterministic):
                 return outcome
 
 
