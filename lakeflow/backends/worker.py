@@ -37,20 +37,14 @@ class Functions:
         """The function of a call."""
         home = call.home
         if home not in self._files:
-            registry = ListRegistry(home.catalog, home.schema)
-            load_python(Path(home.file), registry)
-            self._files[home] = {
-                (flow.name, flow.target): flow.query
-                for flow in registry.flows
-                if isinstance(flow.query, NativeQuery)
-            }
+            self._files[home] = _load(home)
             # Functions may import at any time what lies beside their file.
             sys.path.insert(0, str(Path(home.file).parent))
         found = self._files[home].get((call.flow, call.target))
         if found is None:
             raise DataError(
                 f"{home.file} declares no flow {call.flow} any more; it declares something else "
-                "each time it is loaded, or was changed during the update.",
+                "each time it is loaded.",
                 hint="Let what a file declares depend on nothing that changes.",
             )
         return found
@@ -71,6 +65,27 @@ class Functions:
             if getattr(error, "errno", None) == errno.ENOMEM or "os error 12" in str(error):
                 raise MemoryError from error
             raise function_error(query, error) from error
+
+
+def _load(home: Home) -> dict[tuple[str, TableName], NativeQuery]:
+    """The functions of a file as it was when the update began, by flow and target.
+
+    Raises:
+        DataError: It was changed meanwhile.
+    """
+    registry = ListRegistry(home.catalog, home.schema)
+    load_python(Path(home.file), registry)
+    found = {
+        (flow.name, flow.target): flow.query
+        for flow in registry.flows
+        if isinstance(flow.query, NativeQuery)
+    }
+    if any(query.home != home for query in found.values()):
+        raise DataError(
+            f"{home.file} was changed during the update.",
+            hint="Run the pipeline again; it takes the file as it is then.",
+        )
+    return found
 
 
 def _check_same(found: Schema, analysed: Schema, name: str, query: NativeQuery) -> None:

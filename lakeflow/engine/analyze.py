@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakeflow.core.errors import DefinitionError, DefinitionErrors, LakeflowError
@@ -15,8 +12,9 @@ from lakeflow.core.names import TableName, nearest, split_name
 from lakeflow.core.schema import Schema, Struct
 from lakeflow.dialect.query import Lowered, Query, Reference
 from lakeflow.engine.checks import Check, quarantine_schema
+from lakeflow.engine.definition import definition_of
 from lakeflow.engine.fit import grown, widens
-from lakeflow.engine.inputs import connector_of, source_key, told_options
+from lakeflow.engine.inputs import connector_of, source_key
 from lakeflow.engine.lowerings import Lowerings
 from lakeflow.engine.resolve import Leaf, ResolvedFlow, ResolvedQuery, SourceRead, TableRead
 from lakeflow.pipelines.elements import (
@@ -141,7 +139,9 @@ class Analysis:
                 self._check(query, kind)
                 self._add_columns(query, kind)
                 query = replace(query, checks=self._checks(dataset, query.schema))
-                resolved.append(ResolvedFlow(query, kind, definition_of(query)))
+                resolved.append(
+                    ResolvedFlow(query, kind, definition_of(query, self.surroundings.time_zone))
+                )
             except DefinitionErrors as found:
                 errors.extend(found.errors)
                 failed.add(flow.target)
@@ -267,9 +267,9 @@ class Analysis:
         """Refuses queries that cannot run batch by batch, and declared columns that do not fit."""
         location = query.flow.location
         if kind == "streaming_table":
-            for found in _all_queries(query):
+            for found in query.with_views():
                 self._check_lazy(found)
-            reasons = [reason for found in _all_queries(query) for reason in _stateful(found)]
+            reasons = [reason for found in query.with_views() for reason in _stateful(found)]
             if reasons:
                 raise DefinitionError(
                     f"Flow {query.flow.name} cannot append batch by batch: {', '.join(reasons)} "
@@ -356,43 +356,6 @@ def _metadata_type() -> Struct:
 
 
 METADATA = _metadata_type()
-
-
-def definition_of(query: ResolvedQuery) -> str:
-    """Hash of everything that determines a flow's rows, apart from its inputs."""
-    digest = hashlib.sha256()
-    for found in _all_queries(query):
-        declared = found.flow.query
-        if isinstance(declared, NativeQuery):
-            digest.update(_source_of(declared).encode())
-        if found.lowered is not None:
-            digest.update(found.lowered.sql.encode())
-        digest.update(f"{found.schema} {found.dataset.schema}".encode())
-        for expectation in found.dataset.expectations:
-            digest.update(
-                repr((expectation.name, expectation.condition, expectation.violation)).encode()
-            )
-        for key, leaf in sorted(found.inputs.items(), key=lambda pair: pair[0]):
-            if not isinstance(leaf, ResolvedQuery):
-                digest.update(f"{key}={leaf.id}".encode())
-            if isinstance(leaf, SourceRead):
-                told = told_options(leaf.connector, leaf.options)
-                digest.update(repr(sorted(told.items())).encode())
-    return digest.hexdigest()
-
-
-def _source_of(query: NativeQuery) -> str:
-    """The text of the file that a function is in: what it calls there counts too."""
-    file = inspect.getsourcefile(query.function)
-    text = Path(file).read_text(encoding="utf-8") if file else ""
-    return f"{query.function.__qualname__}\n{text}"
-
-
-def _all_queries(query: ResolvedQuery) -> Iterable[ResolvedQuery]:
-    for found in query.inputs.values():
-        if isinstance(found, ResolvedQuery):
-            yield from _all_queries(found)
-    yield query
 
 
 def _stateful(query: ResolvedQuery) -> tuple[str, ...]:

@@ -91,6 +91,13 @@ class ResolvedQuery:
             else:
                 yield found
 
+    def with_views(self) -> Iterator[ResolvedQuery]:
+        """The queries of the views that are read, and this one last."""
+        for found in self.inputs.values():
+            if isinstance(found, ResolvedQuery):
+                yield from found.with_views()
+        yield self
+
     @property
     def deterministic(self) -> bool:
         """Whether the same inputs always give the same rows, as far as can be known."""

@@ -89,11 +89,13 @@ class Home:
         file: Its path.
         catalog: Of names in it that do not say one.
         schema: Likewise.
+        content: Hash of what it held when it was loaded.
     """
 
     file: str
     catalog: str
     schema: str
+    content: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import traceback
 import types
@@ -21,6 +22,9 @@ from lakeflow.pipelines.elements import Dataset, Expectation, Flow, Home, Native
 from lakeflow.pipelines.properties import DIALECT, is_setting
 from lakeflow.pipelines.registry import ListRegistry, registration
 from lakeflow.pipelines.spec import Project
+
+LOADED = "lakeflow pipeline"
+"""How the names of modules begin that are definition files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +72,15 @@ def load_python(file: Path, registry: ListRegistry) -> None:
     Raises:
         DefinitionError: It cannot be read, or raises something.
     """
+    text = _text(file)
     try:
-        code = compile(_text(file), str(file), "exec")
+        code = compile(text, str(file), "exec")
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None) or 1
         raise DefinitionError(
             f"Python cannot read it: {error}.", location=Location(str(file), line)
         ) from error
-    module = types.ModuleType(f"lakeflow pipeline {file.stem}")
+    module = types.ModuleType(f"{LOADED} {file.stem}")
     module.__file__ = str(file)
     sys.modules[module.__name__] = module  # dataclasses look their annotations up there
     sys.path.insert(0, str(file.parent))
@@ -100,7 +105,8 @@ def load_python(file: Path, registry: ListRegistry) -> None:
         for flow in declared.flows:
             query = flow.query
             if isinstance(query, NativeQuery):
-                home = Home(str(file), registry.catalog, registry.schema)
+                content = hashlib.sha256(text.encode()).hexdigest()
+                home = Home(str(file), registry.catalog, registry.schema, content)
                 query = replace(query, home=home)
             registry.register_flow(replace(flow, query=query))
         for wrong in declared.errors or _rules_of_nothing(module):
