@@ -16,7 +16,7 @@ from lakeflow.connect.source import ArrowScan, FileScan, Limit, Source
 from lakeflow.core.arrow import arrow_schema
 from lakeflow.core.errors import LakeflowError, SourceError, StateError
 from lakeflow.core.schema import Schema
-from lakeflow.engine.batch import OWNER, generation_of
+from lakeflow.engine.batch import generation_of
 from lakeflow.engine.resolve import SourceRead, TableRead
 from lakeflow.tables.feed import FeedPosition, NotAppendOnly, appended
 from lakeflow.tables.log import DataFile
@@ -286,15 +286,11 @@ def whole_table(table: Table, schema: Schema, version: int) -> Relation:
 
 
 def files_relation(table: Table, files: Sequence[DataFile], schema: Schema) -> Relation:
-    """The rows of files of a table.
+    """The rows of files of a table, with the values of partition columns that its log gives them.
 
-    Our own files hold their partition columns; those of other writers need not, and have them
-    from the log.
+    Our own files hold these columns, too; but others may have put them together since.
     """
-    folder = table.store.url(table.place)
-    if OWNER in table.snapshot().metadata.configuration:
-        return ParquetFiles(tuple(f"{folder}/{file.path}" for file in files), schema)
-    return ParquetFiles.of(folder, files, schema)
+    return ParquetFiles.of(table.store.url(table.place), files, schema)
 
 
 def absolute_options(options: Mapping[str, str], folder: Path) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import pytest
 from deltalake import DeltaTable
 
@@ -66,3 +68,45 @@ def test_a_column_named_twice_is_refused(tmp_path):
     with pytest.raises(DefinitionErrors) as caught:
         session.run(tmp_path / "p.py")
     assert [error.condition for error in caught.value.errors] == ["COLUMN_ALREADY_EXISTS"]
+
+
+def test_files_that_others_have_put_together_keep_their_partition(tmp_path):
+    text = """
+    import duckdb, polars as pl, pyarrow as pa
+    from lakeflow import pipelines as dp
+
+
+    @dp.table(partition_cols=["p"])
+    def appended():
+        return dp.sql("SELECT CAST(x AS INT) AS x, CAST(x AS INT) % 2 AS p FROM STREAM "
+                      "read_files('in', format => 'csv', header => true)")
+
+    @dp.table
+    def by_sql():
+        return dp.sql("SELECT * FROM STREAM appended")
+
+    @dp.materialized_view
+    def by_frame(appended: pl.LazyFrame):
+        return appended
+
+    @dp.materialized_view
+    def by_relation(appended: duckdb.DuckDBPyRelation):
+        return appended
+    """
+    (tmp_path / "in").mkdir()
+    (tmp_path / "p.py").write_text(textwrap.dedent(text))
+    session = Session(Settings.load({}, lakehouse=tmp_path / "lakehouse"))
+
+    def run(*values, refreshed=()):
+        lines = "".join(f"{value}\n" for value in values)
+        (tmp_path / "in" / f"{values[0]}.csv").write_text(f"x\n{lines}")
+        assert session.run(tmp_path / "p.py", full_refresh=refreshed).state == "COMPLETED"
+
+    run(1, 2)
+    run(3, 4)
+    (table,) = [log.parent for log in tmp_path.rglob("_delta_log") if log.parent.name == "appended"]
+    assert DeltaTable(table).optimize.compact()["numFilesAdded"] == 2
+    run(5, 6, refreshed=["by_sql", "by_frame", "by_relation"])
+    for reader in ("appended", "by_sql", "by_frame", "by_relation"):
+        rows = session.query(f"SELECT x, p FROM {reader}").read_all().to_pylist()
+        assert sorted((r["x"], r["p"]) for r in rows) == [(x, x % 2) for x in range(1, 7)]
