@@ -81,6 +81,8 @@ class FunctionProcess:
                 raise Interrupted
             if self._child is None:
                 self._start()
+                if self._cancelled:  # while it was started, so that nobody has killed it
+                    raise self._died(function, location)
             assert self._calls is not None
             try:
                 self._calls.send(call)

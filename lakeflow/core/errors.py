@@ -74,6 +74,9 @@ class DefinitionErrors(DefinitionError):
     def __str__(self) -> str:
         return "\n".join(str(error) for error in self.errors)
 
+    def __reduce__(self) -> tuple[type[DefinitionErrors], tuple[Sequence[LakeflowError]]]:
+        return type(self), (self.errors,)
+
 
 class ConfigurationError(LakeflowError):
     """A setting, option or project file is not valid."""

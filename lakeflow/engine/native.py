@@ -34,6 +34,9 @@ from lakeflow.pipelines.queries import KINDS, RELATION, kind_of_value
 
 CHILD_KINDS = tuple(kind for kind in KINDS if kind != RELATION)
 
+_CALLING = threading.RLock()
+"""Held while user code runs in this process, whose standard output and path it changes."""
+
 
 @dataclass
 class Natives:
@@ -200,13 +203,14 @@ class Natives:
     def _call(self, query: NativeQuery, values: Mapping[str, Any]) -> Any:
         # Functions may import what lies beside their file.
         folders = [] if query.home is None else [str(Path(query.home.file).parent)]
-        sys.path[:0] = folders
-        try:
-            with redirect_stdout(sys.stderr):
-                return invoke(query, values)
-        finally:
-            for folder in folders:
-                sys.path.remove(folder)
+        with _CALLING:
+            sys.path[:0] = folders
+            try:
+                with redirect_stdout(sys.stderr):
+                    return invoke(query, values)
+            finally:
+                for folder in folders:
+                    sys.path.remove(folder)
 
     def _wrong_result(self, query: NativeQuery, found: Any) -> DefinitionError:
         said = "nothing (None)" if found is None else f"a {kind_of_value(found)}"

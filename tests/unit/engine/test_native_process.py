@@ -217,3 +217,55 @@ def test_what_is_reserved_and_not_used_does_not_count(python_pipeline):
     )
     results = python_pipeline.run()
     assert (results["wide"].rows, results["lazy"].rows) == (1, 1)
+
+
+def test_several_errors_of_a_function_come_through(python_pipeline):
+    python_pipeline.drop("a", (1, 1))
+    python_pipeline.write(
+        "@dp.materialized_view\ndef t(bronze: pa.Table):\n"
+        "    if not len(bronze): return bronze\n"
+        "    return bronze.append_column('n', pa.nulls(1)).append_column('m', pa.nulls(1))\n"
+    )
+    result = python_pipeline.run()["t"]
+    assert result.state == "FAILED"
+    assert [error.message.split(" is NULL")[0] for error in result.error.errors] == [
+        "Column n of t",
+        "Column m of t",
+    ]
+
+
+TOGETHER = """
+import threading
+MEETING = threading.Barrier(2)
+INSIDE = []
+
+def meet():
+    if threading.current_thread().name.startswith("flow"):
+        INSIDE.append(1)
+        try:
+            MEETING.wait(0.5)
+        except threading.BrokenBarrierError:
+            pass
+        with open(PATH, "a") as file: print(len(INSIDE), file=file)
+        INSIDE.pop()
+
+@dp.materialized_view
+def first(bronze: duckdb.DuckDBPyRelation):
+    meet()
+    return bronze
+
+@dp.materialized_view
+def second(bronze: duckdb.DuckDBPyRelation):
+    meet()
+    return bronze
+"""
+
+
+def test_functions_in_this_process_are_called_one_after_the_other(python_pipeline, tmp_path):
+    python_pipeline.settings["max_concurrent_flows"] = 2
+    counts = tmp_path / "counts"
+    python_pipeline.drop("a", (1, 1)).write(TOGETHER.replace("PATH", repr(str(counts))))
+    before, path = sys.stdout, sys.path.copy()
+    python_pipeline.run()
+    assert counts.read_text().split() == ["1", "1"]
+    assert (sys.stdout, sys.path) == (before, path)
