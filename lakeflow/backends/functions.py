@@ -24,6 +24,9 @@ from lakeflow.core.names import TableName
 from lakeflow.core.schema import Schema
 from lakeflow.pipelines.elements import Home
 
+LAST_WORDS = 2.0
+"""Seconds within which what the child has printed is passed on after its end."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -138,10 +141,11 @@ class FunctionProcess:
 
     def _tell(self, lines: IO[bytes]) -> None:
         """Passes on what user code prints, where this process's own messages go."""
-        for line in lines:
-            text = line.decode(errors="replace")
-            self._ran_out = self._ran_out or "memory allocation of" in text
-            sys.stderr.write(text)
+        with lines:
+            for line in lines:
+                text = line.decode(errors="replace")
+                self._ran_out = self._ran_out or "memory allocation of" in text
+                sys.stderr.write(text)
 
     def _end(self) -> int | None:
         child, calls, relay = self._child, self._calls, self._relay
@@ -150,9 +154,8 @@ class FunctionProcess:
             return None
         calls.close()
         code = child.wait()
-        relay.join()
-        assert child.stdout is not None
-        child.stdout.close()
+        # What a function has started and left running may hold the other end for long.
+        relay.join(LAST_WORDS)
         return code
 
     def _died(self, function: str, location: Location) -> LakeflowError:

@@ -10,7 +10,7 @@ from lakeflow.core.names import TableName
 from lakeflow.engine.batch import application, generation_of
 from lakeflow.engine.resolve import ResolvedFlow
 from lakeflow.engine.state import FlowEntry, PipelineState
-from lakeflow.engine.targets import KIND, refuse_foreign
+from lakeflow.engine.targets import KIND, refuse_foreign, refuse_other_partitions
 from lakeflow.pipelines.elements import Dataset
 from lakeflow.tables.table import Snapshot, Table
 
@@ -49,11 +49,12 @@ class Identity:
             declared = [found for found in flows if found.query.dataset.name == name]
             try:
                 refuse_foreign(snapshot, flow.query.dataset, self.state.known_id())
+                refuse_other_partitions(snapshot, flow.query.dataset)
                 if name not in self.rebuilt:
                     self._check_kind(snapshot, flow.query.dataset, flow.kind)
                     written = [entry for entry in entries if entry.target == str(name)]
                     self._check_flows(snapshot, declared, written)
-            except StateError as error:
+            except LakeflowError as error:
                 errors.append(error)
         if errors:
             raise DefinitionErrors(errors)

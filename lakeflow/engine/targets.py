@@ -84,7 +84,6 @@ class Targets:
 
         Raises:
             StateError: The table was there and is gone, or belongs to another pipeline.
-            DefinitionError: It is partitioned by other columns.
         """
         entry = self._entry(dataset, rebuild=rebuild)
         target = self.known(entry)
@@ -100,7 +99,7 @@ class Targets:
             self._create(target.main, metadata)
         self._state.mark_created(entry.name, entry.table_id)
         snapshot = target.main.snapshot()
-        self._check(snapshot, dataset)
+        refuse_foreign(snapshot, dataset, self._state.id)
         self._keep_to_declaration(target.main, metadata, dataset, kind)
         generation = generation_of(target.main.snapshot())
         for role, table in target.companions.items():
@@ -212,18 +211,6 @@ class Targets:
             configuration["delta.enableChangeDataFeed"] = "true"
         return configuration
 
-    def _check(self, snapshot: Snapshot, dataset: Dataset) -> None:
-        refuse_foreign(snapshot, dataset, self._state.id)
-        if snapshot.metadata.partition_columns != dataset.partition_columns:
-            raise DefinitionError(
-                f"{dataset.name.short} is partitioned by "
-                f"({', '.join(snapshot.metadata.partition_columns)}), not by "
-                f"({', '.join(dataset.partition_columns)}).",
-                condition="CANNOT_UPDATE_PARTITION_COLUMNS",
-                location=dataset.location,
-                hint="Partition it as before, or give the dataset another name.",
-            )
-
     def _keep_to_declaration(
         self, table: Table, metadata: TableMetadata, dataset: Dataset, kind: str
     ) -> None:
@@ -260,6 +247,23 @@ def refuse_foreign(snapshot: Snapshot, dataset: Dataset, pipeline_id: str | None
             f"The table {dataset.name.short} is already there and is written by {whose}.",
             location=dataset.location,
             hint="Give the dataset another name, or use another lakehouse.",
+        )
+
+
+def refuse_other_partitions(snapshot: Snapshot, dataset: Dataset) -> None:
+    """Raises unless a table is partitioned as its dataset is declared.
+
+    Raises:
+        DefinitionError: It is partitioned by other columns.
+    """
+    if snapshot.metadata.partition_columns != dataset.partition_columns:
+        raise DefinitionError(
+            f"{dataset.name.short} is partitioned by "
+            f"({', '.join(snapshot.metadata.partition_columns)}), not by "
+            f"({', '.join(dataset.partition_columns)}).",
+            condition="CANNOT_UPDATE_PARTITION_COLUMNS",
+            location=dataset.location,
+            hint="Partition it as before, or give the dataset another name.",
         )
 
 

@@ -109,3 +109,16 @@ def test_a_table_changes_its_kind_only_in_a_full_refresh(session, project, first
     assert rows(session) == (["north"] if first == "view" else ["made"])
     result = run(session, project, after)
     assert [found.state for found in result.flows] == ["IDLE"]
+
+
+def test_other_partition_columns_are_refused_before_a_refresh_is_asked_for(session, project):
+    table = "CREATE STREAMING TABLE everything {} AS SELECT x, 1 AS p FROM " + SOURCE
+    table = table.replace("{}'", "north'")
+    run(session, project, table.format(""))
+    for options in ({}, {"full_refresh": ["everything"]}):
+        with pytest.raises(DefinitionErrors) as raised:
+            run(session, project, table.format("PARTITIONED BY (p)"), **options)
+        (error,) = raised.value.errors
+        assert error.condition == "CANNOT_UPDATE_PARTITION_COLUMNS"
+    (flow,) = run(session, project, table.format("")).flows
+    assert flow.state == "IDLE", "nothing asks for a full refresh"

@@ -269,3 +269,15 @@ def test_functions_in_this_process_are_called_one_after_the_other(python_pipelin
     python_pipeline.run()
     assert counts.read_text().split() == ["1", "1"]
     assert (sys.stdout, sys.path) == (before, path)
+
+
+def test_what_a_function_leaves_running_holds_nobody_up(python_pipeline, tmp_path):
+    os.mkfifo(tmp_path / "end")
+    python_pipeline.drop("a", (1, 1)).write(
+        "import subprocess\n"
+        "@dp.table\ndef t(bronze: pl.LazyFrame):\n"
+        f"    if bronze.collect().height: subprocess.Popen(['cat', {str(tmp_path / 'end')!r}])\n"
+        "    return bronze\n"
+    )
+    assert python_pipeline.run()["t"].rows == 1
+    (tmp_path / "end").write_text("")  # waits for the reader, which lives on
