@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from lakeflow.core.names import TableName
 
@@ -12,9 +12,3 @@ _PLAIN = " -"
 def place_of(name: TableName) -> str:
     """The folder of a table, relative to the lakehouse."""
     return "/".join(quote(part, safe=_PLAIN) for part in (name.catalog, name.schema, name.table))
-
-
-def name_at(place: str) -> TableName:
-    """The table whose folder this is."""
-    catalog, schema, table = map(unquote, place.split("/"))
-    return TableName(catalog, schema, table)

@@ -114,12 +114,3 @@ def from_arrow(kind: pa.DataType) -> DataType:
         condition="UNSUPPORTED_DATATYPE",
         hint="Cast the column in the function.",
     )
-
-
-def schema_of(found: pa.Schema) -> Schema:
-    """The columns of an Arrow schema.
-
-    Raises:
-        UnsupportedError: A column has a type that a table cannot hold.
-    """
-    return Schema(tuple(Field(f.name, from_arrow(f.type)) for f in found))

@@ -17,11 +17,6 @@ FLOW_STATES = (
 )
 """States of a flow, as in Databricks' `flow_progress.status`."""
 
-UPDATE_STATES = "CREATED INITIALIZING RESETTING SETTING_UP_TABLES RUNNING".split() + (
-    "STOPPING COMPLETED FAILED CANCELED".split()
-)
-"""States of an update, as in Databricks' `update_progress.state`."""
-
 
 @dataclass(frozen=True, slots=True)
 class Event:

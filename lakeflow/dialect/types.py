@@ -260,11 +260,6 @@ def _common_struct(a: tuple[Field, ...], b: tuple[Field, ...]) -> DataType | Non
     return Struct(tuple(fields))
 
 
-def same_shape(a: DataType, b: DataType) -> bool:
-    """Whether two types are the same but for the nullability and comments of fields."""
-    return duckdb_type(a) == duckdb_type(b) and (a in INSTANTS or a == b or not is_atomic(a))
-
-
 def is_orderable(kind: DataType) -> bool:
     """Whether Spark can compare and sort values of the type."""
     match kind:

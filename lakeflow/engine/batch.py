@@ -26,7 +26,6 @@ from lakeflow.tables.table import Decision, Snapshot, Table
 
 GENERATION = "lakeflow.generation"
 OWNER = "lakeflow.pipeline"
-MAIN = "main"
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,14 +68,20 @@ def event_log_name(pipeline: str) -> TableName:
     return TableName(DEFAULT_CATALOG, DEFAULT_SCHEMA, f"event_log_{pipeline.lower()}")
 
 
-def batch_event(prepared: Prepared, now: datetime) -> Event:
-    """The event of a committed batch; the same batch always has the same event id."""
+def batch_event(prepared: Prepared, dataset: str, now: datetime) -> Event:
+    """The event of a committed batch; the same batch always has the same event id.
+
+    Args:
+        prepared: What was committed.
+        dataset: The table's short name.
+        now: What time it is.
+    """
     name = f"{prepared.flow_id}/{prepared.generation}/{prepared.batch}"
     counts = prepared.counts
     expectations = [
         {
             "name": expectation,
-            "dataset": prepared.flow,
+            "dataset": dataset,
             "passed_records": passed,
             "failed_records": failed,
         }
@@ -86,7 +92,7 @@ def batch_event(prepared: Prepared, now: datetime) -> Event:
         message=f"Flow {prepared.flow} has written batch {prepared.batch}.",
         timestamp=now,
         level="METRICS",
-        dataset=prepared.flow,
+        dataset=dataset,
         flow=prepared.flow,
         batch=prepared.batch,
         details={
@@ -105,9 +111,9 @@ def batch_event(prepared: Prepared, now: datetime) -> Event:
     )
 
 
-def write_batch_event(run: Run, prepared: Prepared) -> None:
+def write_batch_event(run: Run, prepared: Prepared, dataset: TableName) -> None:
     """Tells listeners of a batch, and makes its event durable in the update that prepared it."""
-    event = batch_event(prepared, run.clock.now())
+    event = batch_event(prepared, dataset.short, run.clock.now())
     run.emit(event)
     key = f"batch.{prepared.flow_id}.{prepared.generation}.{prepared.batch:012d}"
     run.state.write_event(prepared.epoch, key, [event])

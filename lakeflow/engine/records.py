@@ -14,7 +14,6 @@ from typing import Any, Self
 
 from lakeflow.core.errors import CorruptStateError, LeaseLost, StateError
 from lakeflow.core.failpoints import failpoint
-from lakeflow.core.schema import Schema
 from lakeflow.tables.log import DataFile
 from lakeflow.tables.store import Store
 
@@ -299,11 +298,6 @@ class FlowRecords:
             return self.store.read(path), path
         except FileNotFoundError as error:
             raise LeaseLost(f"Another process has deleted the record {path}.") from error
-
-
-def with_schema(files: TargetFiles, schema: Schema) -> TargetFiles:
-    """The same files for a table of other columns."""
-    return replace(files, schema=schema.to_delta())
 
 
 def _prepared_name(batch: int, attempt: int) -> str:

@@ -90,7 +90,16 @@ class _Recovery:
             _finish_swap(self.writer, target, self.rebuilding[str(target.name)])
         for flow in _flows(self.state, target):
             for decided in self.writer.recover(flow):
-                _write_missing_event(self.state, decided, self.clock, self.published)
+                self._write_missing_event(target.name, decided)
+
+    def _write_missing_event(self, name: TableName, decided: Prepared) -> None:
+        """The event of a batch whose process ended between its commit and its event."""
+        if decided.epoch <= self.published or decided.swap is not None:
+            return
+        key = f"batch.{decided.flow_id}.{decided.generation}.{decided.batch:012d}"
+        if not self.state.has_event(decided.epoch, key):
+            event = batch_event(decided, name.short, self.clock.now())
+            self.state.write_event(decided.epoch, key, [event])
 
 
 def _tables(target: Target) -> Iterator[Table]:
@@ -129,14 +138,3 @@ def _flows(state: PipelineState, target: Target) -> list[FlowTarget]:
         if TableName.parse(entry.target) == target.name
     ]
     return [swap_target(target), *flows]
-
-
-def _write_missing_event(
-    state: PipelineState, decided: Prepared, clock: Clock, published: int
-) -> None:
-    """The event of a batch whose process ended between its commit and its event."""
-    if decided.epoch <= published or decided.swap is not None:
-        return
-    key = f"batch.{decided.flow_id}.{decided.generation}.{decided.batch:012d}"
-    if not state.has_event(decided.epoch, key):
-        state.write_event(decided.epoch, key, [batch_event(decided, clock.now())])

@@ -64,7 +64,7 @@ def run_refresh(run: Run, flow: ResolvedFlow, target: Target, *, force: bool) ->
             )
             prepared = _computed(run, flow, attempt, session)
             decided = run.writer.commit(writing, records.write_prepared(prepared))
-            write_batch_event(run, decided)
+            write_batch_event(run, decided, target.name)
             records.delete_before(decided.batch)
             outcome = outcome.plus(decided.main.rows, decided.counts)
             # What an earlier update left open was computed as of then.

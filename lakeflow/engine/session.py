@@ -23,7 +23,7 @@ from lakeflow.core.events import Event
 from lakeflow.core.names import TableName, nearest
 from lakeflow.core.schema import Schema
 from lakeflow.core.settings import Settings
-from lakeflow.engine.eventlog import EventLog, batch_event, event_log_name
+from lakeflow.engine.eventlog import EventLog, event_log_name
 from lakeflow.engine.lease import ExpiringLease, Lease, LockLease
 from lakeflow.engine.pipeline import Pipeline, PreparedPipeline
 from lakeflow.engine.plan import Plan, plan_of
@@ -367,6 +367,3 @@ def _progress(state: str, clock: Clock, error: LakeflowError | None = None) -> E
 def _once(events: Sequence[Event]) -> list[Event]:
     """Each event once, however often it was told."""
     return list({event.id: event for event in events}.values())
-
-
-__all__ = ["Session", "TableDescription", "batch_event"]

@@ -18,7 +18,7 @@ from lakeflow.engine.bind import bound_sql
 from lakeflow.engine.checks import Check, Destination, quarantine_schema
 from lakeflow.engine.fit import fit
 from lakeflow.engine.native import Natives
-from lakeflow.engine.records import Counts, Intent, Pin, Prepared, TargetFiles
+from lakeflow.engine.records import Counts, Intent, Prepared, TargetFiles
 from lakeflow.engine.resolve import ResolvedFlow, ResolvedQuery
 from lakeflow.engine.targets import Target
 from lakeflow.pipelines.elements import QUARANTINE_SUFFIX, Expectation
@@ -140,11 +140,6 @@ def prepare(
         counts=_with_views(staged.counts, view_counts),
         update=attempt.update,
     )
-
-
-def pin_of(snapshot: Snapshot, generation: str | None) -> Pin:
-    """A snapshot as a pin."""
-    return Pin(snapshot.metadata.id, generation, snapshot.version)
 
 
 def _compute_views(

@@ -81,7 +81,7 @@ def run_stream(
                     try:
                         acknowledge(run, writing, decided.ends, inputs)
                     finally:  # The batch is there, whatever the source says.
-                        write_batch_event(run, decided)
+                        write_batch_event(run, decided, target.name)
                     records.delete_before(decided.batch)
                 outcome = outcome.plus(decided.main.rows, decided.counts)
                 start = replace(start, batch=decided.batch, ends=decided.ends)

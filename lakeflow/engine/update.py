@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lakeflow.core.errors import (
-    DefinitionErrors,
     Interrupted,
     LakeflowError,
     SchemaChanged,
@@ -220,7 +219,8 @@ class Update:
             if outcome.batches
             else f"Flow {name} is IDLE: nothing new."
         )
-        self.flow_event(name, state, said, details=_totals(name, result, outcome))
+        dataset = self._by_name[name].query.dataset.name.short
+        self.flow_event(name, state, said, details=_totals(dataset, result, outcome))
         return True
 
     def _run_with_new_columns(self, name: str, staged: Generation | None) -> Outcome:
@@ -334,7 +334,7 @@ def _declared(flow: ResolvedFlow) -> Schema:
     return declared
 
 
-def _totals(name: str, result: FlowResult, outcome: Outcome) -> dict[str, Any]:
+def _totals(dataset: str, result: FlowResult, outcome: Outcome) -> dict[str, Any]:
     """What `flow_progress` says of a flow's whole run; batches have said it bit by bit."""
     counts: Counts = outcome.counts
     return {
@@ -345,7 +345,7 @@ def _totals(name: str, result: FlowResult, outcome: Outcome) -> dict[str, Any]:
             "expectations": [
                 {
                     "name": found.name,
-                    "dataset": name,
+                    "dataset": dataset,
                     "passed_records": found.passed,
                     "failed_records": found.failed,
                 }
@@ -353,6 +353,3 @@ def _totals(name: str, result: FlowResult, outcome: Outcome) -> dict[str, Any]:
             ],
         },
     }
-
-
-__all__ = ["DefinitionErrors", "FlowResult", "Update", "UpdateResult", "new_update_id"]

@@ -6,7 +6,6 @@ outside this package knows of deltalake.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from lakeflow.core.errors import ConflictError, StateError, UnsupportedError
+from lakeflow.core.errors import StateError, UnsupportedError
 from lakeflow.core.failpoints import failpoint
 from lakeflow.core.schema import Schema
 from lakeflow.tables.log import (
@@ -259,11 +258,6 @@ class Table:
         return handle
 
 
-def lost_update(message: str) -> ConflictError:
-    """The error of a commit that no longer fits the table."""
-    return ConflictError(message, hint="Run the update again; it goes on from the newest version.")
-
-
 def _unreadable(handle: DeltaTable) -> str:
     """What a table needs of its readers beyond what is read right; nothing if that is all."""
     protocol = handle.protocol()
@@ -293,9 +287,3 @@ def _partition(value: Mapping[str, Any] | None) -> dict[str, str | None]:
     return (
         {} if not value else {k: None if v is None else partition_text(v) for k, v in value.items()}
     )
-
-
-def properties(configuration: Mapping[str, str], key: str) -> Any:
-    """A table property that holds JSON; None if it is not set."""
-    text = configuration.get(key)
-    return None if text is None else json.loads(text)

@@ -17,7 +17,6 @@ from lakeflow.engine.files.disk import contains, decoding, local, open_text
 from lakeflow.engine.files.options import ReadOptions
 
 BATCH_ROWS = 20_000
-_NATIVE = {"", ".csv", ".txt", ".gz", ".zst", ".tsv", ".tbl", ".dat"}
 
 
 @dataclass(frozen=True, slots=True)

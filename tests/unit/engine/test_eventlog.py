@@ -251,3 +251,24 @@ def test_a_log_with_older_columns_goes_on(project):
     assert Table(project.session.store, table.place).snapshot().schema == SCHEMA
     project.check()
     assert project.session.events(before[0].details["update_id"]) == before
+
+
+def test_what_a_flow_of_another_name_has_written_is_told_of_its_table(project):
+    (project.folder / "pipe.sql").write_text(
+        "CREATE STREAMING TABLE bronze (CONSTRAINT positive EXPECT (amount > 0));\n"
+        "CREATE FLOW north AS INSERT INTO bronze BY NAME SELECT * FROM STREAM read_files("
+        "'drop', format => 'csv', header => true, schema => 'id INT, amount INT');"
+    )
+    project.drop()
+    project.killed("commit.synced:2")  # the second commit of the log is the batch
+    assert project.run().state == "COMPLETED"
+    project.drop()
+    assert project.run().state == "COMPLETED"
+    batches = [e for u in ordered(project) for e in project.session.events(u) if e.batch]
+    assert [(e.dataset, e.flow, e.batch) for e in batches] == [
+        ("bronze", "north", 1),
+        ("bronze", "north", 2),
+    ]
+    for event in batches:
+        (found,) = event.details["data_quality"]["expectations"]
+        assert (found["dataset"], found["failed_records"]) == ("bronze", 3)
