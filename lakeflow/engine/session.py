@@ -177,7 +177,9 @@ class Session:
         return max(found, key=lambda events: events[-1].timestamp, default=[])
 
     def detach(self, flow: str) -> None:
-        """Lets a flow hold back no source any more.
+        """Lets a flow hold back no source any more, whatever table it has written.
+
+        One that is still declared is attached again when it runs.
 
         Args:
             flow: Its name.
@@ -185,18 +187,17 @@ class Session:
         Raises:
             ConfigurationError: No flow of this name has run.
         """
-        known: list[str] = []
-        for name in pipelines(self.store):
-            state = PipelineState(self.store, name)
-            for entry in state.flows():
-                known.append(entry.name)
-                if entry.name == flow:
-                    state.detach(entry.id)
-                    return
-        raise ConfigurationError(
-            f"No flow named {flow} has run in {self.settings.lakehouse}.",
-            hint=nearest(flow, known) or None,
-        )
+        states = [PipelineState(self.store, name) for name in pipelines(self.store)]
+        entries = [(state, entry) for state in states for entry in state.flows()]
+        known = [entry.name for _, entry in entries]
+        if flow not in known:
+            raise ConfigurationError(
+                f"No flow named {flow} has run in {self.settings.lakehouse}.",
+                hint=nearest(flow, known) or None,
+            )
+        for state, entry in entries:
+            if entry.name == flow:
+                state.detach(entry.id)
 
     def stop(self) -> None:
         """Ends the running update cleanly: batches that are not prepared are given up."""

@@ -203,3 +203,22 @@ def test_rows_that_do_not_have_the_promised_columns_are_refused(run, slot, monke
     monkeypatch.setattr(MemorySource, "schema", lambda _: promised)
     (flow,) = run(table("mine")).flows
     assert "promised the columns n int64, m string and gives n int64" in flow.error.message
+
+
+@pytest.mark.parametrize("tables", [("first", "second"), ("second", "first")])
+def test_a_flow_that_has_moved_is_detached_from_where_it_was(session, run, slot, tables):
+    def moving(table):
+        read = READ.format("slot", 100)
+        return (
+            f"CREATE STREAMING TABLE {table};\n"
+            f"CREATE FLOW moving AS INSERT INTO {table} BY NAME SELECT n FROM {read};"
+        )
+
+    slot.add((1,))
+    run(moving(tables[0]))
+    slot.add((2,))
+    run(moving(tables[1]))
+    assert max(slot.acknowledged) == 1, "what the flow has written before holds the slot back"
+    session.detach("moving")
+    run(moving(tables[1]))
+    assert max(slot.acknowledged) == 2
