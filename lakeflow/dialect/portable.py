@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 from lakeflow.core.errors import DefinitionError, UnsupportedError
 from lakeflow.core.location import Location
@@ -15,12 +18,8 @@ from lakeflow.dialect.types import identifier
 _MARKED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
 _CHANGING = re.compile(
     r"\b(now|today|random|uuid\w*|gen_random_uuid|current_\w+|get_current_\w+|localtime\w*"
-    r"|transaction_timestamp|read_\w+|\w+_scan|glob|nextval|currval|getvariable)\b",
-    re.IGNORECASE,
-)
-_GATHERING = re.compile(
-    r"\b(group\s+by|distinct|order\s+by|limit|offset|over|join|intersect|except|having|qualify"
-    r"|union(?!\s+all)|count|sum|avg|min|max|list|first|last|any_value)\b",
+    r"|transaction_timestamp|read_\w+|\w+_scan|glob|nextval|currval|setval|getvariable|age|setseed"
+    r"|txid_current|sample|tablesample)\b",
     re.IGNORECASE,
 )
 
@@ -92,7 +91,70 @@ def is_deterministic(query: Query) -> bool:
     return _CHANGING.search(_MARKED.sub("''", query.text)) is None
 
 
+@lru_cache(maxsize=512)
 def gathers(query: Query) -> str | None:
     """The word by which a query looks at several rows at once; None if there is none."""
-    found = _GATHERING.search(_MARKED.sub("''", query.text))
-    return found[0] if found is not None else None
+    import duckdb
+
+    with duckdb.connect() as connection:
+        [(text,)] = connection.execute("SELECT json_serialize_sql(?)", [query.text]).fetchall()
+        names = connection.execute(
+            "SELECT DISTINCT lower(function_name) FROM duckdb_functions() "
+            "WHERE function_type = 'aggregate' OR function_name IN ('geomean', 'wavg', "
+            "'geometric_mean', 'weighted_avg')"
+        ).fetchall()
+    tree = json.loads(text)
+    if tree["error"]:  # such as PIVOT, which is several statements
+        return "pivot"
+    found = _Gathering(frozenset(name for (name,) in names))
+    return next(found.words(tree["statements"]), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Gathering:
+    """Looks for what makes a row depend on others in DuckDB's own tree of a query.
+
+    Args:
+        aggregates: Names of functions.
+        read: Names of the relations that were met.
+    """
+
+    aggregates: frozenset[str]
+    read: set[str] = field(default_factory=set)
+
+    def words(self, node: Any) -> Iterator[str]:
+        """Each reason, in the user's words."""
+        if isinstance(node, list):
+            for inner in node:
+                yield from self.words(inner)
+        if isinstance(node, dict):
+            yield from self._own(node)
+            for inner in node.values():
+                yield from self.words(inner)
+
+    def _own(self, node: Mapping[str, Any]) -> Iterator[str]:
+        match node:
+            case {"class": "FUNCTION", "function_name": name} if name.lower() in self.aggregates:
+                yield name.removesuffix("_star")
+            case {"class": "WINDOW"}:
+                yield "over"
+            case {"class": "SUBQUERY"}:
+                yield "a subquery"
+            case {"type": "JOIN", "left": left, "right": right}:
+                if "TABLE_FUNCTION" not in (left["type"], right["type"]):
+                    yield "join"
+            case {"type": "SET_OPERATION_NODE", "setop_type": word, "setop_all": every}:
+                if (word, every) != ("UNION", True):
+                    yield word.lower()
+            case {"type": "RECURSIVE_CTE_NODE" | "PIVOT" | "SHOW_REF" as word}:
+                yield word.partition("_")[0].lower()
+            case {"type": "BASE_TABLE", "table_name": name}:
+                if name.lower() in self.read:
+                    yield f"{name} twice"
+                self.read.add(name.lower())
+            case {"type": "SELECT_NODE", "group_sets": sets, "aggregate_handling": how}:
+                if sets or how != "STANDARD_HANDLING":
+                    yield "group by"
+        yield from (word for word in ("having", "qualify", "sample") if node.get(word))
+        for modifier in node.get("modifiers", ()):
+            yield modifier["type"].removesuffix("_MODIFIER").replace("_", " ").lower()

@@ -9,7 +9,7 @@ from lakeflow.core.errors import DefinitionError, UnsupportedError
 from lakeflow.core.location import Location
 from lakeflow.core.schema import Schema
 from lakeflow.dialect.portable import bound, gathers, is_deterministic, parse_duckdb
-from lakeflow.dialect.query import lower, parse_query
+from lakeflow.dialect.query import Query, lower, parse_query
 from lakeflow.dialect.setup import macros_of
 
 HERE = Location("a.sql", 7, 1)
@@ -107,6 +107,40 @@ def test_words_within_strings_of_duckdb_sql_say_nothing():
     assert gathers(query) is None
     assert not is_deterministic(parse_duckdb("SELECT now() AS x FROM t", HERE))
     assert gathers(parse_duckdb("SELECT sum(x) AS x FROM t", HERE)) == "sum"
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("SELECT x + 1 AS y FROM t WHERE y > 0", None),
+        ("SELECT count, list_sum(l) AS s, [e FOR e IN l] AS m FROM t", None),
+        ("SELECT e FROM t, unnest(t.l) AS u(e)", None),
+        ("WITH a AS (FROM t) SELECT x FROM a UNION ALL SELECT x FROM u", None),
+        ("SELECT string_agg(x, ',') AS s FROM t", "string_agg"),
+        ('SELECT "median"(x) AS s FROM t', "median"),
+        ("SELECT wavg(x, y) AS s FROM t", "wavg"),
+        ("SELECT x, y.sum() AS s FROM t GROUP BY ALL", "group by"),
+        ("SELECT x FROM t GROUP BY x", "group by"),
+        ("SELECT x FROM t WHERE x IN (FROM u SELECT x)", "a subquery"),
+        ("SELECT t.x FROM t, u", "join"),
+        ("SELECT x FROM t ASOF JOIN u USING (x)", "join"),
+        ("FROM t UNION ALL FROM T", "T twice"),
+        ("FROM t UNION FROM u", "union"),
+        ("FROM t USING SAMPLE 10%", "sample"),
+        ("FROM t TABLESAMPLE 10%", "sample"),
+        ("SELECT DISTINCT x FROM t", "distinct"),
+        ("FROM t LIMIT 1", "limit"),
+        ("SELECT lag(x) OVER (ORDER BY x) AS y FROM t", "over"),
+        ("PIVOT t ON x USING sum(y)", "pivot"),
+        ("FROM (SUMMARIZE t)", "show"),
+    ],
+)
+def test_duckdb_tells_what_gathers_rows(text, word):
+    assert gathers(Query(text, HERE, ())) == word
+
+
+def test_a_sample_is_another_one_each_time():
+    assert not is_deterministic(parse_duckdb("SELECT x FROM t USING SAMPLE 10%", HERE))
 
 
 def test_what_is_no_query_of_duckdb_is_an_error():
