@@ -37,11 +37,15 @@ from lakeflow.dialect.types import INTERVALS, identifier
 
 
 def lower_query(
-    query: Query, inputs: Mapping[str, Schema], hidden: Mapping[str, Struct], time_zone: str
+    query: Query,
+    inputs: Mapping[str, Schema],
+    hidden: Mapping[str, Struct],
+    time_zone: str,
+    streams: frozenset[str],
 ) -> Lowered:
     """Lowers a query; see `lakeflow.dialect.query.lower`."""
     reads = find_reads(query.text, query.location)
-    analysis = Analysis(reads, inputs, hidden, time_zone)
+    analysis = Analysis(reads, inputs, hidden, time_zone, streams)
     analysis.aliases.update(reference.key for reference in reads.references)
     relation = Queries(analysis).query(reads.tree.root, None)
     schema = _schema(relation, query.location)

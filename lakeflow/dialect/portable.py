@@ -143,9 +143,8 @@ class _Gathering:
             case {"type": "JOIN", "left": left, "right": right}:
                 if "TABLE_FUNCTION" not in (left["type"], right["type"]):
                     yield "join"
-            case {"type": "SET_OPERATION_NODE", "setop_type": word, "setop_all": every}:
-                if (word, every) != ("UNION", True):
-                    yield word.lower()
+            case {"type": "SET_OPERATION_NODE", "setop_type": word}:
+                yield word.lower()  # UNION ALL, too: a side may be read whole in each batch
             case {"type": "RECURSIVE_CTE_NODE" | "PIVOT" | "SHOW_REF" as word}:
                 yield word.partition("_")[0].lower()
             case {"type": "BASE_TABLE", "table_name": name}:

@@ -106,6 +106,7 @@ def lower(
     *,
     hidden: Mapping[str, Struct] | None = None,
     time_zone: str = "UTC",
+    streams: frozenset[str] = frozenset(),
 ) -> Lowered:
     """Turns a query into DuckDB's SQL.
 
@@ -115,6 +116,8 @@ def lower(
         hidden: For each key that has one, the type of its `_metadata` column, which is not
             part of `*`; the relation must then have that column besides those of `inputs`.
         time_zone: The session's time zone.
+        streams: Keys of references that a stream feeds though they are not read with STREAM,
+            such as views.
 
     Raises:
         DefinitionError: The query is wrong: Spark's condition, at the offending token.
@@ -127,7 +130,7 @@ def lower(
     """
     from lakeflow.dialect.lower import lower_query
 
-    return lower_query(query, inputs, hidden or {}, time_zone)
+    return lower_query(query, inputs, hidden or {}, time_zone, streams)
 
 
 def lower_predicate(

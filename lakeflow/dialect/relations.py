@@ -111,7 +111,7 @@ class Relations:
             value = Typed(column_sql(relation, "_metadata"), hidden)
             columns.append(Column("_metadata", value, qualifier, hidden=True, reference=key))
         sql = f"{identifier(key)} AS {identifier(relation)}"
-        return Source(sql, tuple(columns), reference.streaming)
+        return Source(sql, tuple(columns), reference.streaming or key in self.analysis.streams)
 
     def _check_names(self, node: exp.Expr, names: list[str], count: int) -> None:
         if len(names) != count:

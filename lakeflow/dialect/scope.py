@@ -73,12 +73,14 @@ class Analysis:
         inputs: Columns of each reference.
         hidden: Type of the `_metadata` of those references that have one.
         time_zone: The session's time zone.
+        streams: References that a stream feeds though they are not read with STREAM.
     """
 
     reads: Reads
     inputs: Mapping[str, Schema]
     hidden: Mapping[str, Struct]
     time_zone: str
+    streams: frozenset[str] = frozenset()
     deterministic: bool = True
     stateful: list[str] = field(default_factory=list)
     metadata: set[str] = field(default_factory=set)

@@ -99,6 +99,9 @@ class Queries:
         word = {exp.Union: "UNION", exp.Except: "EXCEPT", exp.Intersect: "INTERSECT"}[type(node)]
         if streaming and (distinct or word != "UNION"):
             self.analysis.keeps_state(f"{word}{'' if distinct else ' ALL'} over a stream")
+        elif left.streaming != right.streaming:
+            # Each batch would append those rows once more.
+            self.analysis.keeps_state("UNION ALL with rows that are read whole")
         order = list(range(len(right.fields)))
         if node.args.get("by_name"):
             order = self._by_name(node, left, right)

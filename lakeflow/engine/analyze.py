@@ -204,8 +204,17 @@ class Analysis:
             for key, found in inputs.items()
             if isinstance(found, SourceRead) and found.connector == "files"
         }
+        streams = frozenset(
+            key
+            for key, found in inputs.items()
+            if isinstance(found, ResolvedQuery) and any(leaf.streaming for leaf in found.leaves())
+        )
         return self.surroundings.lowerings.lower(
-            parsed, schemas, hidden=hidden, time_zone=self.surroundings.time_zone
+            parsed,
+            schemas,
+            hidden=hidden,
+            time_zone=self.surroundings.time_zone,
+            streams=streams,
         )
 
     def _resolve_native(self, flow: Flow, dataset: Dataset, query: NativeQuery) -> ResolvedQuery:

@@ -70,13 +70,15 @@ class Lowerings:
         *,
         hidden: Mapping[str, Struct],
         time_zone: str,
+        streams: frozenset[str] = frozenset(),
     ) -> Lowered:
         """As `lakeflow.dialect.query.lower`."""
-        key = _key("lower", query, sorted(inputs.items()), sorted(hidden.items()), time_zone)
+        given = (sorted(inputs.items()), sorted(hidden.items()), time_zone, sorted(streams))
+        key = _key("lower", query, *given)
         kept = self._find(key)
         if kept is not None:
             return _lowered(kept)
-        lowered = lower(query, inputs, hidden=hidden, time_zone=time_zone)
+        lowered = lower(query, inputs, hidden=hidden, time_zone=time_zone, streams=streams)
         schema = lowered.schema.to_delta()
         # A column without a type has no place in a schema's text; its query is refused later on.
         if all(field.type != VOID for field in lowered.schema):
