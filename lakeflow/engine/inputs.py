@@ -102,9 +102,14 @@ class SourceStream:
             return self.source.horizon()
 
     def latest(self, start: Any, upto: Any) -> Any:
-        """The end of the next batch."""
+        """The end of the next batch; never one before `start`.
+
+        A batch that another process has begun may lie beyond this run's horizon.
+        """
         with asking(self.read):
-            return self.source.latest(start, self.limit, upto)
+            end = self.source.latest(start, self.limit, upto)
+            forward = start is None or self.source.earliest([start, end]) == start
+        return end if forward else start
 
     def relation(self, start: Any, end: Any, session: DuckDBSession) -> str:
         """The SELECT of what lies in the range."""

@@ -123,7 +123,7 @@ class FilesSource:
         begun = start or 0
         unlimited = limit.max_files is None and limit.max_bytes is None
         files = limit.max_files or (upto - begun if unlimited else DEFAULT_FILES)
-        end = min(begun + files, upto)
+        end = max(begun, min(begun + files, upto))
         if limit.max_bytes is not None:
             total = 0
             for number, entry in enumerate(self._ledger.entries(begun, end), begun + 1):
