@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from lakeflow.core.names import TableName
 
-_PLAIN = " -"
+_PLAIN = " -_"
+_ESCAPE = "^"
+"""Not `%`: libraries take that in a path for the beginning of an escaped byte, and decode it."""
 
 
 def place_of(name: TableName) -> str:
     """The folder of a table, relative to the lakehouse."""
-    return "/".join(quote(part, safe=_PLAIN) for part in (name.catalog, name.schema, name.table))
+    return "/".join(map(_folder, (name.catalog, name.schema, name.table)))
 
 
 def name_at(place: str) -> TableName:
     """The table whose folder this is."""
-    catalog, schema, table = map(unquote, place.split("/"))
+    catalog, schema, table = (unquote(part.replace(_ESCAPE, "%")) for part in place.split("/"))
     return TableName(catalog, schema, table)
+
+
+def _folder(part: str) -> str:
+    return "".join(
+        letter
+        if letter.isalnum() or letter in _PLAIN
+        else "".join(f"{_ESCAPE}{byte:02X}" for byte in letter.encode())
+        for letter in part
+    )
