@@ -273,7 +273,7 @@ class Analysis:
             if reasons:
                 raise DefinitionError(
                     f"Flow {query.flow.name} cannot append batch by batch: {', '.join(reasons)} "
-                    "over a stream needs rows of earlier batches.",
+                    "needs rows of earlier batches.",
                     condition="STREAMING_OUTPUT_MODE.UNSUPPORTED_OPERATION",
                     location=location,
                     hint="Make it a materialized view.",

@@ -263,9 +263,17 @@ class Update:
     def _target(self, flow: ResolvedFlow) -> Target:
         with self._lock:
             dataset = flow.query.dataset
-            rebuild = self.request is not None and str(dataset.name) in self.request.tables
+            rebuild = self._is_to_be_rebuilt(dataset.name)
             schema = flow.query.schema if dataset.schema is None else _declared(flow)
             return self.run.targets.ensure(dataset, flow.kind, schema, rebuild=rebuild)
+
+    def _is_to_be_rebuilt(self, name: TableName) -> bool:
+        """Whether a full refresh of the table was asked for and has not been swapped in."""
+        if self.request is None or str(name) not in self.request.tables:
+            return False
+        table = self.run.table_of(name)
+        found = generation_of(table.snapshot()) if table.exists() else None
+        return found is None or found.id != self.request.id
 
     def _swap(self, name: TableName, flows: Sequence[str], generation: Generation) -> None:
         found = [self._by_name[flow] for flow in flows]

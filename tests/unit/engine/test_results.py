@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
+from lakeflow.core.errors import StateError
 from lakeflow.core.settings import Settings
 from lakeflow.engine.session import Session
 
@@ -88,3 +91,24 @@ def test_a_full_refresh_that_failed_has_written_nothing(project):
     drop(project, "b", "x\n9\n")
     (flow,) = session.run(project / "p.sql", full_refresh=["t"]).flows
     assert (flow.state, flow.rows) == ("FAILED", 0)
+
+
+def test_a_quarantine_that_is_gone_after_a_full_refresh_that_is_not_over_is_missed(project):
+    declare(
+        project,
+        "CREATE STREAMING TABLE t (CONSTRAINT p EXPECT (x > 0) ON VIOLATION QUARANTINE) AS "
+        "SELECT * FROM STREAM read_files('in', format => 'csv');"
+        "CREATE STREAMING TABLE after AS SELECT * FROM STREAM t;"
+        "CREATE MATERIALIZED VIEW last AS SELECT * FROM after;",
+    )
+    drop(project, "a", "x\n1\n-2\n")
+    session = open_session(project)
+    session.run(project / "p.sql")
+    refreshed = session.run(project / "p.sql", full_refresh=["t", "last"])
+    assert [flow.state for flow in refreshed.flows] == ["COMPLETED", "FAILED", "SKIPPED"]
+    shutil.rmtree(project / "lake/main/default/t_quarantine")
+    with pytest.raises(StateError, match="t_quarantine was made by this pipeline and is gone"):
+        session.run(project / "p.sql")
+    session = open_session(project)
+    session.run(project / "p.sql", full_refresh=["t", "after", "last"])
+    assert session.show("t_quarantine").rows[0][0] == -2
