@@ -146,6 +146,7 @@ class Analysis:
                 errors.extend(found.errors)
                 failed.add(flow.target)
             except LakeflowError as error:
+                error.location = error.location or flow.location
                 errors.append(error)
                 failed.add(flow.target)
         if errors:

@@ -63,7 +63,9 @@ def _format(options: Mapping[str, str], context: SourceContext) -> str:
     given = options.get("format") or _suffix(options["path"])
     if given.lower() not in FORMATS:
         raise UnsupportedError(
-            f"Files of the format {given or '(none)'} cannot be read.",
+            f"Files of the format {given} cannot be read."
+            if given
+            else f"The format of the files in {options['path']} is not said.",
             location=context.location,
             hint=f"Give format => one of {', '.join(FORMATS)}.",
         )
