@@ -15,7 +15,7 @@ from lakeflow.core.names import TableName, nearest, split_name
 from lakeflow.core.schema import Schema, Struct
 from lakeflow.dialect.query import Lowered, Query, Reference
 from lakeflow.engine.checks import Check, quarantine_schema
-from lakeflow.engine.fit import grown, widens
+from lakeflow.engine.fit import grown, refuse_void, widens
 from lakeflow.engine.inputs import connector_of, source_key, told_options
 from lakeflow.engine.lowerings import Lowerings
 from lakeflow.engine.resolve import Leaf, ResolvedFlow, ResolvedQuery, SourceRead, TableRead
@@ -303,6 +303,8 @@ class Analysis:
         schema = self.schemas.get(name)
         if schema is None and kind == "streaming_table" and name not in self.surroundings.rebuilt:
             schema = self.surroundings.table_schema(name)
+        if schema is None and query.dataset.schema is not None:
+            schema = query.dataset.schema.nullable()
         rows = query.schema.nullable()
         known = schema or Schema(())
         fields = {field.name.lower(): field for field in known.fields}
@@ -323,6 +325,7 @@ class Analysis:
                 )
             fields[before.name.lower()] = replace(before, type=fitting)
         self.schemas[name] = Schema(tuple(fields.values()))
+        refuse_void(self.schemas[name], name.short, query.flow.location)
         if query.dataset.has_quarantine:
             beside = quarantine_schema(self.schemas[name])
             self.schemas[name.companion(QUARANTINE_SUFFIX)] = beside

@@ -15,6 +15,7 @@ from lakeflow.connect.discovery import find_connector
 from lakeflow.connect.source import ArrowScan, FileScan, Limit, Source
 from lakeflow.core.arrow import arrow_schema
 from lakeflow.core.errors import LakeflowError, SourceError, StateError
+from lakeflow.core.names import TableName
 from lakeflow.core.schema import Schema
 from lakeflow.engine.batch import OWNER, generation_of
 from lakeflow.engine.resolve import SourceRead, TableRead
@@ -137,12 +138,14 @@ class TableStream:
         read: What the user wrote.
         table: The table.
         flow: The flow that reads, for errors.
+        target: The table that it fills, for errors.
         pinned: The version up to which an update reads a table that it does not write.
     """
 
     read: TableRead
     table: Table
     flow: str
+    target: TableName
     pinned: int | None = None
 
     def __post_init__(self) -> None:
@@ -230,8 +233,8 @@ class TableStream:
                     f"{self.read.name.short} was refreshed in full or made again since flow "
                     f"{self.flow} last read it.",
                     location=self.read.location,
-                    hint=f"Refresh what reads it too: add the target of {self.flow} to "
-                    "--full-refresh.",
+                    hint="Refresh what reads it too: lakeflow run --full-refresh "
+                    f"{self.target.short}.",
                 )
 
 

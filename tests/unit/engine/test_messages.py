@@ -84,3 +84,53 @@ def test_of_python(project, body, said, hint):
 def test_of_project_files(project, text, said):
     (project / "pipeline.yml").write_bytes(text)
     assert said in refusal(project, "pipeline.yml")
+
+
+@pytest.mark.parametrize(
+    "value", ["NULL", "array()", "array(NULL)", "map('k', NULL)", "named_struct('a', array())"]
+)
+def test_a_column_without_a_type_is_refused_and_nothing_is_spoilt(project, value):
+    lines = "CREATE MATERIALIZED VIEW v AS\nSELECT {} AS x;"
+    (project / "p.sql").write_text(lines.format(value))
+    said = refusal(project, "p.sql")
+    assert "p.sql:1: [UNSUPPORTED_DATATYPE] Column x of v is " in said
+    assert "CAST(NULL AS STRING)" in said
+    assert refusal(project, "p.sql") == said
+
+    (project / "p.sql").write_text(lines.format("1"))
+    session = Session(Settings.load({}, lakehouse=project / "lake"))
+    assert session.run(project / "p.sql").state == "COMPLETED"
+    assert session.show("v").rows == ((1,),)
+
+
+def test_null_takes_the_type_that_is_declared_or_known(project):
+    (project / "p.sql").write_text(
+        "CREATE MATERIALIZED VIEW v (x STRING) AS SELECT NULL AS x;"
+        "CREATE MATERIALIZED VIEW w AS SELECT x FROM v;"
+        f"CREATE STREAMING TABLE t; CREATE FLOW a AS INSERT INTO t BY NAME SELECT x {FROM};"
+        f"CREATE FLOW b AS INSERT INTO t BY NAME SELECT NULL AS x {FROM};"
+    )
+    session = Session(Settings.load({}, lakehouse=project / "lake"))
+    for _ in range(2):
+        result = session.run(project / "p.sql")
+        assert [flow.error for flow in result.flows] == [None] * 4
+    assert str(session.show("w").schema.fields[0].type) == "STRING"
+    assert sorted(session.show("t").rows, key=str) == [(1,), (None,)]
+
+
+@pytest.mark.parametrize("value", ["array(INTERVAL 1 DAY)", "named_struct('a', INTERVAL 1 DAY)"])
+def test_an_interval_within_a_column_is_refused(project, value):
+    (project / "p.sql").write_text(f"CREATE MATERIALIZED VIEW v AS SELECT {value} AS x;")
+    assert ":1: [UNSUPPORTED_DATATYPE] The column x holds an INTERVAL" in refusal(project, "p.sql")
+
+
+def test_what_reads_a_refreshed_table_is_told_the_command(project):
+    (project / "p.sql").write_text(
+        f"CREATE STREAMING TABLE t AS SELECT * {FROM};"
+        "CREATE STREAMING TABLE after; CREATE FLOW f AS INSERT INTO after BY NAME "
+        "SELECT * FROM STREAM t;"
+    )
+    session = Session(Settings.load({}, lakehouse=project / "lake"))
+    session.run(project / "p.sql")
+    result = session.run(project / "p.sql", full_refresh=["t"])
+    assert "lakeflow run --full-refresh after." in str(result.flows[1].error)
