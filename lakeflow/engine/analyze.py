@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakeflow.core.errors import DefinitionError, DefinitionErrors, LakeflowError
@@ -19,6 +17,7 @@ from lakeflow.engine.fit import grown, refuse_void, widens
 from lakeflow.engine.inputs import connector_of, source_key, told_options
 from lakeflow.engine.lowerings import Lowerings
 from lakeflow.engine.resolve import Leaf, ResolvedFlow, ResolvedQuery, SourceRead, TableRead
+from lakeflow.engine.sourcetext import source_text
 from lakeflow.pipelines.elements import (
     QUARANTINE_SUFFIX,
     Dataset,
@@ -368,7 +367,7 @@ def definition_of(query: ResolvedQuery) -> str:
     for found in _all_queries(query):
         declared = found.flow.query
         if isinstance(declared, NativeQuery):
-            digest.update(_source_of(declared).encode())
+            digest.update(source_text(declared.function).encode())
         if found.lowered is not None:
             digest.update(found.lowered.sql.encode())
         digest.update(f"{found.schema} {found.dataset.schema}".encode())
@@ -383,13 +382,6 @@ def definition_of(query: ResolvedQuery) -> str:
                 told = told_options(leaf.connector, leaf.options)
                 digest.update(repr(sorted(told.items())).encode())
     return digest.hexdigest()
-
-
-def _source_of(query: NativeQuery) -> str:
-    """The text of the file that a function is in: what it calls there counts too."""
-    file = inspect.getsourcefile(query.function)
-    text = Path(file).read_text(encoding="utf-8") if file else ""
-    return f"{query.function.__qualname__}\n{text}"
 
 
 def _all_queries(query: ResolvedQuery) -> Iterable[ResolvedQuery]:
