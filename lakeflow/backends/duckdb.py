@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakeflow.backends.parquet import ParquetFiles, Relation
-from lakeflow.core.errors import DataError, Interrupted, LakeflowError
+from lakeflow.core.errors import CorruptStateError, DataError, Interrupted, LakeflowError
 from lakeflow.core.location import Location
 from lakeflow.core.schema import Schema
 from lakeflow.dialect.types import duckdb_type, identifier
@@ -360,12 +361,30 @@ class RowStream:
             raise
 
 
+_INTEGERS = {"INT8": "TINYINT", "INT16": "SMALLINT", "INT32": "INT", "INT64": "BIGINT"}
+_INTEGER = re.compile(r"(?<![\w'])INT(?:8|16|32|64)(?![\w'])")
+
+
 def translated(error: Exception, location: Location | None) -> LakeflowError:
     """A DuckDB error as one of ours, without the SQL that the user did not write."""
     message = str(error).split("\n\nLINE ")[0].split("\nLINE ")[0].strip()
     kind, _, rest = message.partition(": ")
     if "lakeflow:misfit:" in message:
         return DataError(message.split("lakeflow:misfit:", 1)[1].strip(), location=location)
+    if (missing := re.match(r'No files found that match the pattern "(.*)"', rest)) is not None:
+        return CorruptStateError(
+            f"The file {missing[1]} is part of the newest version of its table and is missing.",
+            location=location,
+            hint="Restore it from a copy, or rebuild the table with --full-refresh.",
+        )
+    if rest.startswith("More than one row returned by a subquery"):
+        return DataError(
+            "A subquery that stands for one value has several rows.",
+            condition="SCALAR_SUBQUERY_TOO_MANY_ROWS",
+            location=location,
+            hint="Aggregate in it, such as max(..), or write LIMIT 1 at its end.",
+        )
+    rest = _INTEGER.sub(lambda found: _INTEGERS[found[0]], rest)
     conditions = {
         "Conversion Error": "CAST_INVALID_INPUT",
         "Out of Range Error": "ARITHMETIC_OVERFLOW",

@@ -15,7 +15,7 @@ from lakeflow.core.errors import (
     UnsupportedError,
 )
 from lakeflow.core.location import Location
-from lakeflow.core.schema import VOID, DataType, Field, Schema
+from lakeflow.core.schema import VOID, DataType, Field, Schema, types_within
 from lakeflow.pipelines.queries import DATA_FRAME, LAZY_FRAME, READER, TABLE, kind_of_value
 
 if TYPE_CHECKING:
@@ -272,7 +272,7 @@ def columns_of(
                 )
             )
             continue
-        if _has_void(kind):
+        if VOID in types_within(kind):
             errors.append(
                 DefinitionError(
                     f"Column {name} of {function} is NULL without a type.",
@@ -301,18 +301,6 @@ def _check_names(names: Sequence[str], function: str, location: Location) -> Non
                 location=location,
                 hint="Rename one of them.",
             )
-
-
-def _has_void(kind: DataType) -> bool:
-    inner: Mapping[str, Any] = {
-        "element": getattr(kind, "element", None),
-        "key": getattr(kind, "key", None),
-        "value": getattr(kind, "value", None),
-    }
-    fields = getattr(kind, "fields", ())
-    return kind == VOID or any(
-        _has_void(found) for found in (*inner.values(), *(f.type for f in fields)) if found
-    )
 
 
 def _instead(kind: str) -> str:

@@ -6,7 +6,9 @@ from urllib.parse import quote
 
 from lakeflow.core.names import TableName
 
-_PLAIN = " -"
+_PLAIN = " -_"
+_ESCAPE = "^"
+"""Not `%`: libraries take that in a path for the beginning of an escaped byte, and decode it."""
 
 
 def place_of(name: TableName) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import click
 
+from lakeflow.cli.project import default_lakehouse
 from lakeflow.cli.session import OpenSession, Session, open_session
 from lakeflow.core.events import Event
 
@@ -43,9 +46,10 @@ class Invocation:
         """
         from lakeflow.core.settings import Settings
 
-        settings = Settings.load(
-            lakehouse=self.given.get("lakehouse"), memory_limit=self.given.get("memory_limit")
-        )
+        lakehouse = self.given.get("lakehouse")
+        if lakehouse is None and "LAKEFLOW_LAKEHOUSE" not in os.environ:
+            lakehouse = default_lakehouse(Path.cwd())
+        settings = Settings.load(lakehouse=lakehouse, memory_limit=self.given.get("memory_limit"))
         return self.open_session(settings, listeners=listeners)
 
 

@@ -10,11 +10,9 @@ import click
 from lakeflow.cli.interrupt import INTERRUPTED, Interruption
 from lakeflow.cli.options import Invocation, common_options
 from lakeflow.cli.progress import UpdateProgress
+from lakeflow.cli.project import find_project_file
 from lakeflow.cli.session import FullRefresh, UpdateResult
-from lakeflow.core.errors import ConfigurationError, Interrupted
-
-PROJECT_FILES = ("pipeline.yml", "pipeline.yaml", "spark-pipeline.yml", "spark-pipeline.yaml")
-"""Names of a project file, which `lakeflow run` takes if no path is given."""
+from lakeflow.core.errors import Interrupted
 
 ALL = "all"
 
@@ -62,29 +60,6 @@ def refreshed_tables(given: tuple[str, ...], path: Path | None) -> FullRefresh:
                 f"write the path first: lakeflow run {name} --full-refresh"
             )
     return names
-
-
-def find_project_file(folder: Path) -> Path:
-    """The project file of a folder, or of the nearest one above it that has one.
-
-    Raises:
-        ConfigurationError: There is none, or one folder has two.
-    """
-    for place in (folder, *folder.parents):
-        found = [place / name for name in PROJECT_FILES if (place / name).is_file()]
-        if len(found) > 1:
-            raise ConfigurationError(
-                f"{place} has two project files, {found[0].name} and {found[1].name}.",
-                condition="MULTIPLE_PIPELINE_SPEC_FILES_FOUND",
-                hint="Remove one of them, or name the one to run: lakeflow run PATH.",
-            )
-        if found:
-            return found[0]
-    raise ConfigurationError(
-        f"There is no project file in {folder} or above it.",
-        condition="PIPELINE_SPEC_FILE_NOT_FOUND",
-        hint=f"Name what to run (lakeflow run PATH), or write a {PROJECT_FILES[0]}.",
-    )
 
 
 def _print_plan(invocation: Invocation, path: Path, full_refresh: FullRefresh) -> int:

@@ -147,7 +147,8 @@ class MemorySource:
     def latest(self, start: int | None, limit: Limit, upto: int) -> int:
         """The end of the next batch."""
         begun = self._feed.forgotten if start is None else start
-        return upto if limit.max_rows is None else min(begun + limit.max_rows, upto)
+        end = upto if limit.max_rows is None else min(begun + limit.max_rows, upto)
+        return max(begun, end)
 
     def read(self, start: int | None, end: int) -> ArrowScan:
         """The rows of a range; a slot begins with the first that it has not forgotten."""

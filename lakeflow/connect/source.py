@@ -118,7 +118,7 @@ class Source(Protocol):
     def latest(self, start: Offset | None, limit: Limit, upto: Offset) -> Offset:
         """The end of the next batch: after `start`, within `limit`, not beyond `upto`.
 
-        Equal to `start` when nothing is left.
+        Equal to `start` when nothing is left, also if `upto` lies before it.
         """
 
     def read(self, start: Offset | None, end: Offset) -> Scan:

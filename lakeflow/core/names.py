@@ -12,6 +12,7 @@ from lakeflow.core.errors import DefinitionError
 DEFAULT_CATALOG = "main"
 DEFAULT_SCHEMA = "default"
 
+_IN_TICKS = "Put parts with blanks or dots in back-ticks: `daily sales`."
 _PART = re.compile(r"`((?:[^`]|``)+)`|([^.`\s]+)")
 
 
@@ -76,7 +77,7 @@ def split_name(text: str) -> list[str]:
     while True:
         match = _PART.match(text, position)
         if match is None:
-            raise DefinitionError(f"{text!r} is not a name.")
+            raise DefinitionError(f"{text!r} is not a name.", hint=_IN_TICKS)
         quoted, plain = match.groups()
         part = quoted.replace("``", "`") if quoted is not None else plain
         if "/" in part or "\0" in part or part in (".", ".."):
@@ -86,7 +87,7 @@ def split_name(text: str) -> list[str]:
         if position == len(text):
             return parts
         if text[position] != ".":
-            raise DefinitionError(f"{text!r} is not a name.")
+            raise DefinitionError(f"{text!r} is not a name.", hint=_IN_TICKS)
         position += 1
 
 

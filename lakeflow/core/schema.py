@@ -164,6 +164,20 @@ class Schema:
         return cls(struct.fields)
 
 
+def types_within(kind: DataType) -> Iterator[DataType]:
+    """A type and all those that it is made of."""
+    yield kind
+    match kind:
+        case Array(element):
+            yield from types_within(element)
+        case Map(key, value):
+            yield from types_within(key)
+            yield from types_within(value)
+        case Struct(fields):
+            for field in fields:
+                yield from types_within(field.type)
+
+
 def parse_type(text: str) -> DataType:
     """Reads one type, such as `MAP<STRING, DECIMAL(10,2)>`.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -67,6 +68,12 @@ class Settings:
             settings = replace(cls(), **{name: _read(name, v) for name, v in values.items()})
         except ValueError as error:
             raise ConfigurationError(str(error)) from error
+        if "%" in (lakehouse := str(settings.lakehouse.absolute())):
+            raise ConfigurationError(
+                f"The lakehouse {lakehouse} has a % in its path, which Delta readers take for "
+                "the beginning of another character.",
+                hint="Choose a folder without one.",
+            )
         if settings.lease not in ("lock", "expiring"):
             raise ConfigurationError(f"lease is 'lock' or 'expiring', not {settings.lease!r}.")
         return settings
@@ -91,12 +98,23 @@ def _read(name: str, value: Any) -> Any:
         case "memory_limit":
             return read_bytes(value)
         case "threads" | "max_concurrent_flows":
-            return int(value)
+            return _read_number(name, value, int)
         case "lease_seconds":
-            return float(value)
+            return _read_number(name, value, float)
         case "session_time_zone":
             return read_time_zone(value)
     return value
+
+
+def _read_number(name: str, text: str, kind: type[int | float]) -> float:
+    what = "a whole number" if kind is int else "a number"
+    try:
+        number = kind(text)
+    except ValueError:
+        number = kind(0)
+    if not 0 < number < math.inf:
+        raise ValueError(f"{name} is {what} above 0, not {text!r}.")
+    return number
 
 
 def read_time_zone(text: str) -> str:
@@ -123,7 +141,7 @@ def read_bytes(text: str) -> int:
     Raises:
         ValueError: The text is no size.
     """
-    match = re.fullmatch(r"([\d.]+)\s*([a-zA-Z]*)", text.strip())
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-zA-Z]*)", text.strip())
     if match is None or match[2].upper() not in _UNITS:
         raise ValueError(f"{text!r} is not a size; write it like 512MB or 2GiB.")
     return int(float(match[1]) * _UNITS[match[2].upper()])

@@ -24,7 +24,7 @@ import lakeflow.dialect.nodes
 import lakeflow.dialect.windows  # noqa: F401  # each registers what it knows
 from lakeflow.core.errors import DefinitionError
 from lakeflow.core.location import Location
-from lakeflow.core.schema import Field, Schema, Struct
+from lakeflow.core.schema import Field, Schema, Struct, types_within
 from lakeflow.dialect.expressions import EXPECTATION, Expressions
 from lakeflow.dialect.operators import condition
 from lakeflow.dialect.query import Lowered, Predicate, Query
@@ -68,9 +68,11 @@ def _schema(relation: Relation, location: Location) -> Schema:
                 location=location,
                 hint="Give one of them another name with AS.",
             )
-        if field.type in INTERVALS:
+        interval = next((t for t in types_within(field.type) if t in INTERVALS), None)
+        if interval is not None:
+            what = "is" if interval == field.type else "holds"
             raise DefinitionError(
-                f"The column {field.name} is an {field.type}, which no table can hold.",
+                f"The column {field.name} {what} an {interval}, which no table can hold.",
                 condition="UNSUPPORTED_DATATYPE",
                 location=location,
                 hint="Use timestampdiff(..) or cast the parts to BIGINT.",

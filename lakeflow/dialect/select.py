@@ -16,6 +16,7 @@ from lakeflow.dialect.nodes import name_parts
 from lakeflow.dialect.operators import condition, unify
 from lakeflow.dialect.relations import Relations
 from lakeflow.dialect.scope import Analysis, Column, Relation, Source, unique
+from lakeflow.dialect.tree import statement
 from lakeflow.dialect.typed import Problem, Typed
 from lakeflow.dialect.types import common_type, identifier, is_orderable
 from lakeflow.dialect.windows import direction, sort_key
@@ -53,7 +54,7 @@ class Queries:
             case exp.Values():
                 found = self.values(node, outer)
             case _:
-                raise self.analysis.unsupported(node, f"{type(node).__name__} as a query")
+                raise self.analysis.unsupported(node, f"{statement(node)} as a query")
         if prefix:
             return Relation(
                 f"WITH {prefix} {found.sql}", found.fields, found.exported, found.streaming

@@ -15,6 +15,7 @@ from sqlglot.tokens import Token, TokenType
 
 from lakeflow.core.errors import DefinitionError, UnsupportedError
 from lakeflow.core.location import Location
+from lakeflow.dialect.syntax import syntax_error
 
 # Special syntax inside the parentheses of a function; every other call stays as it was written,
 # so that our own table alone decides what a name means.
@@ -53,6 +54,9 @@ class SparkSql(Databricks):
             for name, parse in Databricks.Parser.NO_PAREN_FUNCTION_PARSERS.items()
             if name in ("CASE", "IF")
         }
+
+        def _warn_unsupported(self) -> None:
+            """Says nothing; what was not understood is refused with its place."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,12 @@ def _start(node: exp.Expr) -> int | None:
     return min((s for s in starts if s is not None), default=None)
 
 
+def statement(node: exp.Expr) -> str:
+    """The word by which people know a statement that is no query."""
+    word = str(node.this) if isinstance(node, exp.Command) else type(node).__name__
+    return word.upper()
+
+
 def _spoken(node: exp.Expr) -> str:
     return type(node).__name__
 
@@ -144,7 +154,7 @@ def parse(text: str, location: Location) -> Tree:
                 location=Tree(text, location, exp.Null()).at(text.index(">>>")),
                 hint="Use shiftrightunsigned(value, bits).",
             ) from None
-        raise _syntax_error(location, problem) from None
+        raise syntax_error(location, problem) from None
     if len(found) != 1:
         what = "is empty" if not found else "holds more than one statement"
         raise DefinitionError(
@@ -201,21 +211,3 @@ def parse_expression(text: str, location: Location) -> Tree:
 def _moved_back(location: Location, characters: int) -> Location:
     column = None if location.column is None else location.column - characters
     return Location(location.file, location.line, column)
-
-
-def _syntax_error(location: Location, problem: SqlglotError) -> DefinitionError:
-    details: list[dict[str, Any]] = getattr(problem, "errors", [])
-    line, column, what = 1, None, str(problem).split("\n", 1)[0]
-    if details and details[0].get("line"):
-        line, what = details[0]["line"], details[0]["description"]
-        near = details[0].get("highlight") or ""
-        column = max(1, (details[0].get("col") or 1) - len(near) + 1)
-        if near:
-            what = f"{what.rstrip('.')} near {near!r}"
-    if line == 1 and column is not None and location.column is not None:
-        column += location.column - 1
-    return DefinitionError(
-        f"{what.rstrip('.')}.",
-        condition="PARSE_SYNTAX_ERROR",
-        location=location.shifted(line - 1, column),
-    )

@@ -13,7 +13,7 @@ from lakeflow.core.schema import Schema, Struct
 from lakeflow.dialect.query import Lowered, Query, Reference
 from lakeflow.engine.checks import Check, quarantine_schema
 from lakeflow.engine.definition import definition_of
-from lakeflow.engine.fit import grown, widens
+from lakeflow.engine.fit import grown, refuse_void, widens
 from lakeflow.engine.inputs import connector_of, source_key
 from lakeflow.engine.lowerings import Lowerings
 from lakeflow.engine.resolve import Leaf, ResolvedFlow, ResolvedQuery, SourceRead, TableRead
@@ -146,6 +146,7 @@ class Analysis:
                 errors.extend(found.errors)
                 failed.add(flow.target)
             except LakeflowError as error:
+                error.location = error.location or flow.location
                 errors.append(error)
                 failed.add(flow.target)
         if errors:
@@ -282,7 +283,7 @@ class Analysis:
             if reasons:
                 raise DefinitionError(
                     f"Flow {query.flow.name} cannot append batch by batch: {', '.join(reasons)} "
-                    "over a stream needs rows of earlier batches.",
+                    "needs rows of earlier batches.",
                     condition="STREAMING_OUTPUT_MODE.UNSUPPORTED_OPERATION",
                     location=location,
                     hint="Make it a materialized view.",
@@ -311,6 +312,8 @@ class Analysis:
         schema = self.schemas.get(name)
         if schema is None and kind == "streaming_table" and name not in self.surroundings.rebuilt:
             schema = self.surroundings.table_schema(name)
+        if schema is None and query.dataset.schema is not None:
+            schema = query.dataset.schema.nullable()
         rows = query.schema.nullable()
         known = schema or Schema(())
         fields = {field.name.lower(): field for field in known.fields}
@@ -331,6 +334,7 @@ class Analysis:
                 )
             fields[before.name.lower()] = replace(before, type=fitting)
         self.schemas[name] = Schema(tuple(fields.values()))
+        refuse_void(self.schemas[name], name.short, query.flow.location)
         if query.dataset.has_quarantine:
             beside = quarantine_schema(self.schemas[name])
             self.schemas[name.companion(QUARANTINE_SUFFIX)] = beside

@@ -220,8 +220,8 @@ class BatchWriter:
     def _commit_companion(self, table: Table, decided: Prepared, files: TargetFiles) -> None:
         if not table.exists():
             raise StateError(
-                f"{table.place} was made by this pipeline and is gone; batch {decided.batch} of "
-                f"flow {decided.flow} has rows for it.",
+                f"{table.place} was made by this pipeline and is gone; a committed batch "
+                "has rows for it.",
                 hint="Bring it back, or rebuild its main table with --full-refresh.",
             )
         self.store.make_folder_durable(f"{files.place}/_delta_log")

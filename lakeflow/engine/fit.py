@@ -23,6 +23,7 @@ from lakeflow.core.schema import (
     Map,
     Schema,
     Struct,
+    types_within,
 )
 from lakeflow.dialect.types import duckdb_type, identifier
 
@@ -59,6 +60,22 @@ def widens(kind: DataType, to: DataType) -> bool:
             return whole >= kind.precision - kind.scale and to.scale >= kind.scale
         return kind in _DIGITS and whole >= _DIGITS[kind]
     return to in _WIDER.get(kind, ())
+
+
+def refuse_void(schema: Schema, dataset: str, location: Location) -> None:
+    """Refuses columns of a table that are NULL, or hold NULL alone, without a type.
+
+    Raises:
+        DefinitionError: There is one.
+    """
+    for field in schema:
+        if VOID in types_within(field.type):
+            raise DefinitionError(
+                f"Column {field.name} of {dataset} is {field.type}: NULL without a type.",
+                condition="UNSUPPORTED_DATATYPE",
+                location=location,
+                hint="Give it one, such as CAST(NULL AS STRING) or CAST(array() AS ARRAY<STRING>).",
+            )
 
 
 def grown(table: DataType, rows: DataType, *, exact: bool = False) -> DataType | None:

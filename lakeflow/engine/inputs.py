@@ -15,6 +15,7 @@ from lakeflow.connect.discovery import find_connector
 from lakeflow.connect.source import ArrowScan, FileScan, Limit, Source
 from lakeflow.core.arrow import arrow_schema
 from lakeflow.core.errors import LakeflowError, SourceError, StateError
+from lakeflow.core.names import TableName
 from lakeflow.core.schema import Schema
 from lakeflow.engine.batch import generation_of
 from lakeflow.engine.resolve import SourceRead, TableRead
@@ -102,9 +103,14 @@ class SourceStream:
             return self.source.horizon()
 
     def latest(self, start: Any, upto: Any) -> Any:
-        """The end of the next batch."""
+        """The end of the next batch; never one before `start`.
+
+        A batch that another process has begun may lie beyond this run's horizon.
+        """
         with asking(self.read):
-            return self.source.latest(start, self.limit, upto)
+            end = self.source.latest(start, self.limit, upto)
+            forward = start is None or self.source.earliest([start, end]) == start
+        return end if forward else start
 
     def relation(self, start: Any, end: Any, session: DuckDBSession) -> str:
         """The SELECT of what lies in the range."""
@@ -132,12 +138,14 @@ class TableStream:
         read: What the user wrote.
         table: The table.
         flow: The flow that reads, for errors.
+        target: The table that it fills, for errors.
         pinned: The version up to which an update reads a table that it does not write.
     """
 
     read: TableRead
     table: Table
     flow: str
+    target: TableName
     pinned: int | None = None
 
     def __post_init__(self) -> None:
@@ -225,8 +233,8 @@ class TableStream:
                     f"{self.read.name.short} was refreshed in full or made again since flow "
                     f"{self.flow} last read it.",
                     location=self.read.location,
-                    hint=f"Refresh what reads it too: add the target of {self.flow} to "
-                    "--full-refresh.",
+                    hint="Refresh what reads it too: lakeflow run --full-refresh "
+                    f"{self.target.short}.",
                 )
 
 

@@ -22,7 +22,7 @@ from lakeflow import __version__, core, dialect
 from lakeflow.connect.discovery import find_connector
 from lakeflow.core.errors import ConfigurationError
 from lakeflow.core.location import Location
-from lakeflow.core.schema import VOID, Schema, Struct
+from lakeflow.core.schema import VOID, Schema, Struct, types_within
 from lakeflow.dialect.portable import parse_duckdb
 from lakeflow.dialect.query import (
     Lowered,
@@ -81,7 +81,7 @@ class Lowerings:
         lowered = lower(query, inputs, hidden=hidden, time_zone=time_zone, streams=streams)
         schema = lowered.schema.to_delta()
         # A column without a type has no place in a schema's text; its query is refused later on.
-        if all(field.type != VOID for field in lowered.schema):
+        if all(VOID not in types_within(field.type) for field in lowered.schema):
             self._used[key] = {
                 "sql": lowered.sql,
                 "schema": schema,

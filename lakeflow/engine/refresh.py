@@ -10,15 +10,15 @@ from lakeflow.engine.eventlog import write_batch_event
 from lakeflow.engine.inputs import clock_text
 from lakeflow.engine.records import FlowRecords, Intent, Pin, Prepared
 from lakeflow.engine.resolve import ResolvedFlow, SourceRead, TableRead
-from lakeflow.engine.run import Outcome, Run
+from lakeflow.engine.run import Run
 from lakeflow.engine.staging import Attempt, prepare
 from lakeflow.engine.stream import readable_intent, static_relations
 from lakeflow.engine.targets import Target
 from lakeflow.tables.feed import changed_data
 
 
-def run_refresh(run: Run, flow: ResolvedFlow, target: Target, *, force: bool) -> Outcome:
-    """Brings a materialized view up to date.
+def run_refresh(run: Run, flow: ResolvedFlow, target: Target, *, force: bool) -> None:
+    """Brings a materialized view up to date; `run.outcome` has no batch if it was so before.
 
     Args:
         run: The update.
@@ -26,14 +26,10 @@ def run_refresh(run: Run, flow: ResolvedFlow, target: Target, *, force: bool) ->
         target: Its tables.
         force: Whether to compute it even if nothing has changed.
 
-    Returns:
-        What was written; no batch if the view is as it would be.
-
     Raises:
         DataError: Rows violate an expectation that fails the update.
     """
     writing = run.flow_target(flow, target)
-    outcome = Outcome()
     with closing(run.backend.session()) as session:
         while True:
             run.check_stopped()
@@ -44,7 +40,7 @@ def run_refresh(run: Run, flow: ResolvedFlow, target: Target, *, force: bool) ->
             if intent is None:
                 pins = current_pins(run, flow)
                 if not force and unchanged(run, flow, position.decided, pins):
-                    return outcome
+                    return
                 intent = _write_intent(run, flow, records, position.batch + 1, pins)
             else:
                 intent = readable_intent(run, flow, records, intent)
@@ -66,10 +62,10 @@ def run_refresh(run: Run, flow: ResolvedFlow, target: Target, *, force: bool) ->
             decided = run.writer.commit(writing, records.write_prepared(prepared))
             write_batch_event(run, decided, target.name)
             records.delete_before(decided.batch)
-            outcome = outcome.plus(decided.main.rows, decided.counts)
+            run.count(flow.name, decided.main.rows, decided.counts)
             # What an earlier update left open was computed as of then.
             if not left_open and not (_versioned(flow) and flow.query.deterministic):
-                return outcome
+                return
 
 
 def _computed(run: Run, flow: ResolvedFlow, attempt: Attempt, session: DuckDBSession) -> Prepared:

@@ -67,6 +67,7 @@ class Run:
     own: frozenset[TableName] = frozenset()
     pins: dict[str, Pin] = field(default_factory=dict)
     staging: dict[str, Generation] = field(default_factory=dict)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
     stopped: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -94,6 +95,14 @@ class Run:
             if name not in self.own:
                 self.pins[key] = pin
             return pin
+
+    def count(self, flow: str, rows: int, counts: Counts) -> None:
+        """Takes down one batch more of a flow; what it has done counts however it ends."""
+        self.outcomes[flow] = self.outcome(flow).plus(rows, counts)
+
+    def outcome(self, flow: str) -> Outcome:
+        """What a flow has done so far."""
+        return self.outcomes.get(flow, Outcome())
 
     def flow_target(self, flow: ResolvedFlow, target: Target) -> FlowTarget:
         """A flow with its identity and tables."""

@@ -286,6 +286,13 @@ class Session:
         table = Table(self.store, place_of(name))
         if not table.exists():
             known = self._tables()
+            if name.short in known:
+                raise DefinitionError(
+                    f"There is no table in {self.store.url(place_of(name))}, where its pipeline "
+                    f"keeps {name.short}.",
+                    condition="TABLE_OR_VIEW_NOT_FOUND",
+                    hint="Run the pipeline; if the folder was deleted, with --full-refresh.",
+                )
             raise DefinitionError(
                 f"There is no table {name.short} in {self.settings.lakehouse}.",
                 condition="TABLE_OR_VIEW_NOT_FOUND",

@@ -132,7 +132,7 @@ class Sources:
         if isinstance(leaf, TableRead):
             table = self.run.table_of(leaf.name)
             pinned = None if leaf.name in self.run.own else self.run.pin(leaf.name).version
-            return TableStream(leaf, table, writing.flow, pinned)
+            return TableStream(leaf, table, writing.flow, writing.name, pinned)
         folder = _folder(writing.main.place, writing.flow_id, generation, leaf)
         source = self._open(leaf, FolderRecords(self.store, f"{folder}/ledger"))
         schemas = StoredSchemas(self.store, f"{folder}/schemas")

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from lakeflow.core.errors import LeaseLost, StateError
+from lakeflow.core.errors import LeaseLost, StateError, StorageError
 from lakeflow.core.events import Event
 from lakeflow.core.failpoints import failpoint
 from lakeflow.core.names import TableName
@@ -305,8 +305,15 @@ class FolderRecords:
         self._folder = folder
 
     def put_if_absent(self, name: str, data: bytes) -> bool:
-        """Writes a segment durably unless its name is taken."""
-        return self._store.put_if_absent(f"{self._folder}/{name}", data, "ledger")
+        """Writes a segment durably unless its name is taken.
+
+        Raises:
+            StorageError: The lakehouse cannot be written; a connector is not to blame.
+        """
+        try:
+            return self._store.put_if_absent(f"{self._folder}/{name}", data, "ledger")
+        except OSError as error:
+            raise StorageError.of(error) from error
 
     def read(self, name: str) -> bytes:
         """A segment."""

@@ -18,7 +18,7 @@ from lakeflow.engine.eventlog import write_batch_event
 from lakeflow.engine.inputs import StreamInput, clock_text, whole_table
 from lakeflow.engine.records import FlowRecords, Generation, Intent, Pin, Prepared, SourceRange
 from lakeflow.engine.resolve import ResolvedFlow, SourceRead, TableRead
-from lakeflow.engine.run import Outcome, Run
+from lakeflow.engine.run import Run
 from lakeflow.engine.staging import Attempt, prepare
 from lakeflow.engine.targets import Target
 
@@ -42,17 +42,14 @@ class FlowStart:
 
 def run_stream(
     run: Run, flow: ResolvedFlow, target: Target, staged: Generation | None = None
-) -> Outcome:
-    """Takes everything that is new when it starts, and ends.
+) -> None:
+    """Takes everything that is new when it starts, and ends; `run.outcome` tells what it wrote.
 
     Args:
         run: The update.
         flow: A streaming flow.
         target: Its tables.
         staged: The generation to prepare batches for without committing them, in a full refresh.
-
-    Returns:
-        What was written.
 
     Raises:
         StateError: The flow's sources are not those that it has read so far.
@@ -63,7 +60,6 @@ def run_stream(
     records = run.writer.records(writing, start.generation)
     inputs = {leaf.id: run.open_stream(leaf, writing, start.generation) for leaf in flow.streams()}
     _check_sources(flow, start, inputs)
-    outcome = Outcome()
     with closing(run.backend.session()) as session:
         try:
             if start.ends and not start.staged:
@@ -73,7 +69,7 @@ def run_stream(
                 run.check_stopped()
                 intent = _intent(run, flow, records, start, inputs, horizons)
                 if intent is None:
-                    return outcome
+                    return
                 batch = _Batch(run, flow, writing, target, records, intent, inputs)
                 decided = _prepare(batch, session, start)
                 if not start.staged:
@@ -83,7 +79,7 @@ def run_stream(
                     finally:  # The batch is there, whatever the source says.
                         write_batch_event(run, decided, target.name)
                     records.delete_before(decided.batch)
-                outcome = outcome.plus(decided.main.rows, decided.counts)
+                run.count(flow.name, decided.main.rows, decided.counts)
                 start = replace(start, batch=decided.batch, ends=decided.ends)
         finally:
             for found in inputs.values():

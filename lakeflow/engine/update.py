@@ -195,25 +195,17 @@ class Update:
         began = time.monotonic()
         self.flow_event(name, "RUNNING", f"Flow {name} is RUNNING.")
         try:
-            outcome = self._run_with_new_columns(name, staged)
+            self._run_with_new_columns(name, staged)
         except Interrupted:
-            self.results[name] = FlowResult(name, "STOPPED", seconds=time.monotonic() - began)
+            self._result(name, "STOPPED", time.monotonic() - began)
             self.flow_event(name, "STOPPED", f"Flow {name} is STOPPED.", "WARN")
             return False
         except (LakeflowError, OSError) as error:
             self._failed(name, error, time.monotonic() - began)
             return False
-        counts = outcome.counts
+        outcome = self.run.outcome(name)
         state = "COMPLETED" if outcome.batches else "IDLE"
-        self.results[name] = result = FlowResult(
-            name,
-            state,
-            outcome.rows,
-            counts.dropped,
-            counts.quarantined,
-            tuple(ExpectationCount(n, *found) for n, found in counts.expectations.items()),
-            time.monotonic() - began,
-        )
+        result = self._result(name, state, time.monotonic() - began)
         said = (
             f"Flow {name} has COMPLETED."
             if outcome.batches
@@ -223,18 +215,40 @@ class Update:
         self.flow_event(name, state, said, details=_totals(dataset, result, outcome))
         return True
 
-    def _run_with_new_columns(self, name: str, staged: Generation | None) -> Outcome:
+    def _result(
+        self, name: str, state: str, seconds: float, error: LakeflowError | None = None
+    ) -> FlowResult:
+        """Takes down how a flow ended; what it had committed by then counts however it ended."""
+        outcome = self.run.outcome(name)
+        unseen = str(self._by_name[name].query.dataset.name) in self.run.staging
+        if unseen and state in ("STOPPED", "FAILED"):
+            outcome = Outcome()
+        counts = outcome.counts
+        self.results[name] = result = FlowResult(
+            name,
+            state,
+            outcome.rows,
+            counts.dropped,
+            counts.quarantined,
+            tuple(ExpectationCount(n, *found) for n, found in counts.expectations.items()),
+            seconds,
+            error,
+        )
+        return result
+
+    def _run_with_new_columns(self, name: str, staged: Generation | None) -> None:
         """Runs a flow; when a source was found to have new columns, types it again and goes on."""
         for _ in range(SCHEMA_CHANGES):
             flow = self._by_name[name]
             target = self._target(flow)
             try:
                 if flow.kind == "materialized_view":
-                    return run_refresh(self.run, flow, target, force=self._forced(flow))
-                outcome = run_stream(self.run, flow, target, staged)
+                    run_refresh(self.run, flow, target, force=self._forced(flow))
+                    return
+                run_stream(self.run, flow, target, staged)
                 if staged is not None:
                     failpoint("refresh.staged_flow")
-                return outcome
+                return
             except SchemaChanged as change:
                 if change.hint is not None:
                     raise
@@ -249,9 +263,17 @@ class Update:
     def _target(self, flow: ResolvedFlow) -> Target:
         with self._lock:
             dataset = flow.query.dataset
-            rebuild = self.request is not None and str(dataset.name) in self.request.tables
+            rebuild = self._is_to_be_rebuilt(dataset.name)
             schema = flow.query.schema if dataset.schema is None else _declared(flow)
             return self.run.targets.ensure(dataset, flow.kind, schema, rebuild=rebuild)
+
+    def _is_to_be_rebuilt(self, name: TableName) -> bool:
+        """Whether a full refresh of the table was asked for and has not been swapped in."""
+        if self.request is None or str(name) not in self.request.tables:
+            return False
+        table = self.run.table_of(name)
+        found = generation_of(table.snapshot()) if table.exists() else None
+        return found is None or found.id != self.request.id
 
     def _swap(self, name: TableName, flows: Sequence[str], generation: Generation) -> None:
         found = [self._by_name[flow] for flow in flows]
@@ -274,7 +296,7 @@ class Update:
         if isinstance(error, OSError):
             error = StorageError.of(error)
         flow = self._by_name[name]
-        self.results[name] = FlowResult(name, "FAILED", seconds=seconds, error=error)
+        self._result(name, "FAILED", seconds, error)
         self.emit(
             Event(
                 "flow_progress",

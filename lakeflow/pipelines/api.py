@@ -282,11 +282,16 @@ def _declared(
             hint=f"Call it {split_name(name)[-1]}: a temporary view belongs to no schema.",
         )
     schema = options.get("schema")
+    try:
+        columns = None if schema is None else Schema.from_ddl(schema)
+    except LakeflowError as error:
+        error.location = location
+        raise
     return Dataset(
         registry.complete(name),
         kind,
         location,
-        None if schema is None else Schema.from_ddl(schema),
+        columns,
         options.get("comment"),
         tuple(options.get("partition_cols") or ()),
         tuple(options.get("cluster_by") or ()),

@@ -227,7 +227,11 @@ class _Builder:
                 )
         if not self.errors and all(d.kind == "temporary_view" for d in self.datasets.values()):
             self.errors.append(
-                DefinitionError("The pipeline declares no table.", condition="RUN_EMPTY_PIPELINE")
+                DefinitionError(
+                    "The pipeline declares no table.",
+                    condition="RUN_EMPTY_PIPELINE",
+                    hint="Declare one, such as CREATE MATERIALIZED VIEW t AS SELECT 1 AS x.",
+                )
             )
         self._check_flows()
 
@@ -299,15 +303,16 @@ class _Builder:
     def add_reads(self, flow: Flow, reads: Callable[[Flow], Sequence[Read]]) -> None:
         try:
             found = list(reads(flow))
+            names = [complete_name(flow, read.name) if read.name else None for read in found]
         except LakeflowError as error:
+            error.location = error.location or flow.location
             self.errors.extend(error.errors if isinstance(error, DefinitionErrors) else [error])
             self.broken.add(flow.target)
             return
         self.reads[(flow.name, flow.target)] = found
-        for read in found:
-            if not read.name:
+        for read, name in zip(found, names, strict=True):
+            if name is None:
                 continue
-            name = complete_name(flow, read.name)
             owner = self._owner(name)
             if owner is not None:
                 self.edges.setdefault(flow.target, set()).add(owner)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lakeflow.core.errors import DefinitionError, DefinitionErrors, LakeflowError
 from lakeflow.core.location import Location
-from lakeflow.core.names import TableName, split_name
+from lakeflow.core.names import TableName, nearest, split_name
 from lakeflow.dialect.parse import parse_file
 from lakeflow.dialect.statements import CreateFlow, CreateTable, CreateView, SetOption, UseName
 from lakeflow.dialect.text import QueryText
@@ -97,6 +97,7 @@ def load_python(file: Path, registry: ListRegistry) -> None:
         raise DefinitionError(
             f"{type(error).__name__} while the file was loaded: {error}",
             location=Location(str(file), line),
+            hint=_meant(error),
         ) from error
     finally:
         sys.path.remove(str(file.parent))
@@ -111,6 +112,14 @@ def load_python(file: Path, registry: ListRegistry) -> None:
             registry.register_flow(replace(flow, query=query))
         for wrong in declared.errors or _rules_of_nothing(module):
             registry.register_error(wrong)
+
+
+def _meant(error: BaseException) -> str | None:
+    """The attribute of a module that was perhaps meant."""
+    if isinstance(error, AttributeError) and isinstance(error.obj, types.ModuleType):
+        public = getattr(error.obj, "__all__", None) or dir(error.obj)
+        return nearest(str(error.name), public) or None
+    return None
 
 
 def _rules_of_nothing(module: types.ModuleType) -> Iterator[LakeflowError]:

@@ -87,10 +87,23 @@ def _read(path: Path) -> Project:
 
     try:
         value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            f"It cannot be read: {error}.",
+            location=Location(str(path), 1),
+            hint="Project files are UTF-8 text.",
+        ) from error
     except yaml.YAMLError as error:
-        raise ConfigurationError(f"{path} is not valid YAML: {error}") from error
+        mark = getattr(error, "problem_mark", None)
+        raise ConfigurationError(
+            f"It is not valid YAML: {getattr(error, 'problem', None) or error}.",
+            location=Location(str(path), 1 if mark is None else mark.line + 1),
+        ) from error
     if not isinstance(value, dict):
-        raise ConfigurationError(f"{path} is not a mapping of keys to values.")
+        raise ConfigurationError(
+            f"{path} is not a mapping of keys to values.",
+            hint="Begin it with name: ...",
+        )
     for key in value:
         if key not in KEYS:
             raise ConfigurationError(

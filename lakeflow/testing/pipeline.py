@@ -76,6 +76,11 @@ class PipelineUnderTest:
         import pyarrow.parquet as pq
 
         table = _arrow(rows, schema)
+        if not table.column_names:
+            raise DefinitionError(
+                f"The rows given to {dataset} have no columns.",
+                hint="Say which: give(..., schema='id BIGINT, ...').",
+            )
         name = self._complete(dataset)
         files = self._given.setdefault(name, [])
         path = self.folder / "given" / str(name) / f"{len(files)}.parquet"
@@ -126,6 +131,11 @@ class PipelineUnderTest:
                     f"{self.path} declares no dataset {name.short}.",
                     hint=nearest(name.short, known) or f"Datasets are {', '.join(known)}.",
                 )
+        if graph.dataset(wanted).kind == "temporary_view":
+            raise DefinitionError(
+                f"{wanted.short} is a view, whose rows are stored nowhere.",
+                hint="Run a table that reads it.",
+            )
         needed: set[TableName] = set()
         waiting = [wanted]
         while waiting:

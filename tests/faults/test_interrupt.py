@@ -12,7 +12,7 @@ from lakeflow.core.settings import Settings
 from lakeflow.engine.session import Session
 
 ENDLESS = (
-    "SELECT count(*) AS n FROM s a CROSS JOIN s b CROSS JOIN s c CROSS JOIN s d "
+    "SELECT count(*) AS n FROM quick CROSS JOIN s a CROSS JOIN s b CROSS JOIN s c CROSS JOIN s d "
     "WHERE a.x * b.x + c.x * d.x > 7 AND a.y + b.y + c.y + d.y <> 5"
 )
 PIPELINE = """\
@@ -33,14 +33,13 @@ def project(tmp_path):
     return tmp_path
 
 
-def start(project):
-    return subprocess.Popen(
-        [sys.executable, "-m", "lakeflow", "run", "p.sql"],
-        cwd=project,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@pytest.fixture
+def process(project):
+    command = [sys.executable, "-m", "lakeflow", "run", "p.sql"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=project, **pipes) as started:
+        yield started
+        started.kill()
 
 
 def wait_for(process, *states):
@@ -56,8 +55,7 @@ def wait_for(process, *states):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_update_ends_says_where_it_stands_and_goes_on(project, number):
-    process = start(project)
+def test_an_interrupted_update_ends_says_where_it_stands_and_goes_on(project, process, number):
     wait_for(process, "quick COMPLETED", "slow RUNNING")
     process.send_signal(number)
     out, err = process.communicate(timeout=60)

@@ -47,10 +47,10 @@ def survive(seed: int, kills: int, lease: str) -> None:
         ("lock", "position_of_intent"),
         ("expiring", "record_in_hand"),
         ("expiring", "no_epoch"),
-        ("expiring", "no_fence"),
     ],
 )
 def test_a_broken_protocol_is_found(lease: str, mutation: str):
+    """What random kills find soon; a missing fence needs a schedule, which the model finds."""
     for seed in range(60):
         process = stress(seed, 30, lease, mutation)
         if process.returncode:

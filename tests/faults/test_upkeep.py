@@ -38,9 +38,9 @@ folder = Path(sys.argv[1])
 store = Session(Settings.load({}, lakehouse=folder / "lake")).store
 state = PipelineState(store, "writer")
 clock = SystemClock()
+lease = LockLease(store, state.folder)
 keeper = Upkeep(
-    store, state, Targets(store, state, clock), LockLease(store, state.folder), clock,
-    EventLog(store, state, clock),
+    store, state, Targets(store, state, clock, lease), lease, clock, EventLog(store, state, clock)
 )
 backend = DuckDBBackend(
     memory_limit=1 << 28, threads=1, time_zone="UTC", temporary=folder / "spill"

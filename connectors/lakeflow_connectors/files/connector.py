@@ -63,7 +63,9 @@ def _format(options: Mapping[str, str], context: SourceContext) -> str:
     given = options.get("format") or _suffix(options["path"])
     if given.lower() not in FORMATS:
         raise UnsupportedError(
-            f"Files of the format {given or '(none)'} cannot be read.",
+            f"Files of the format {given} cannot be read."
+            if given
+            else f"The format of the files in {options['path']} is not said.",
             location=context.location,
             hint=f"Give format => one of {', '.join(FORMATS)}.",
         )
@@ -123,7 +125,7 @@ class FilesSource:
         begun = start or 0
         unlimited = limit.max_files is None and limit.max_bytes is None
         files = limit.max_files or (upto - begun if unlimited else DEFAULT_FILES)
-        end = min(begun + files, upto)
+        end = max(begun, min(begun + files, upto))
         if limit.max_bytes is not None:
             total = 0
             for number, entry in enumerate(self._ledger.entries(begun, end), begun + 1):

@@ -66,7 +66,10 @@ def infer(scan: FileScan, reading: Reading) -> Schema:
             "The columns of the files cannot be inferred: none of them has a row.",
             condition="UNABLE_TO_INFER_SCHEMA",
             location=reading.location,
-            hint="Give the columns: schema => 'id BIGINT, ...'.",
+            hint="Give the columns: schema => 'id BIGINT, ...'."
+            if scan.format != "json"
+            else "Give the columns: schema => 'id BIGINT, ...'; or, if the files are arrays or "
+            "documents of several lines, multiLine => true.",
         )
     folders = [field for field, _ in partition_values(scan, options).values()]
     own = tuple(f for f in found if Schema(tuple(folders)).find(f.name) is None)

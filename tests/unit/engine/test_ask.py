@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import duckdb
 import pyarrow as pa
 import pytest
@@ -24,10 +26,19 @@ def session(tmp_path):
     [
         ("", r"\[PARSE_EMPTY_STATEMENT\]"),
         ("SELECT 1; SELECT 2", "more than one statement"),
-        ("DROP TABLE t", "Drop"),
-        ("COPY t TO '/tmp/x'", "Copy"),
-        ("CREATE TABLE t AS SELECT 1", "Create"),
-        ("INSERT INTO t VALUES (1, 'x')", "Insert"),
+        ("DROP TABLE t", "DROP as a query"),
+        ("COPY t TO '/tmp/x'", "COPY as a query"),
+        ("CREATE TABLE t AS SELECT 1", "CREATE as a query"),
+        ("INSERT INTO t VALUES (1, 'x')", "INSERT as a query"),
+        ("SHOW TABLES", "SHOW as a query"),
+        ("SELEC 1", r"\[PARSE_SYNTAX_ERROR\] '1' cannot stand here.\n  Did you mean 'SELECT'"),
+        ("SELECT x FROM t WEHRE x = 1", "'x' cannot stand here.\n  Did you mean 'WHERE'"),
+        ("SELECT x FROM t WHERE x >", "Expected an expression at the end, after '>'"),
+        ("SELECT 'x FROM t", "A quote or a comment is not closed"),
+        ("SELECT (x FROM t", "Expected [)] near 'FROM'"),
+        ("SELECT x FROM", "Expected table name at the end, after 'FROM'"),
+        ("SELECT CAST(300 AS TINYINT)", "value 300.*TINYINT"),
+        ("SELECT x FROM t WHERE x = (SELECT x FROM t)", r"\[SCALAR_SUBQUERY_TOO_MANY_ROWS\]"),
         ("ATTACH 'x.db'", "PARSE_SYNTAX_ERROR"),
         ("SELECT * FROM read_files('/etc')", "read_files is for pipelines"),
         ("SELECT * FROM STREAM t", "STREAM is for pipelines"),
@@ -113,3 +124,16 @@ def test_whatever_reached_the_engine_would_get_no_further(confined, tmp_path, sq
         confined.execute(sql.format(tmp_path)).fetchall()
     assert sorted(tmp_path.rglob("*")) == before
     assert confined.execute(f"SELECT x FROM '{tmp_path}/mine.parquet'").fetchall() == [(1,)]
+
+
+def test_a_missing_file_or_folder_of_a_table_is_told_with_the_way_out(session, tmp_path):
+    (tmp_path / "p.sql").write_text("CREATE MATERIALIZED VIEW v AS SELECT 1 AS x;")
+    session.run(tmp_path / "p.sql")
+    folder = tmp_path / "main/default/v"
+    for file in folder.glob("*.parquet"):
+        file.unlink()
+    with pytest.raises(LakeflowError, match=r"(?s)<query>:1: The file .*parquet.*--full-refresh"):
+        session.query("SELECT * FROM v").read_all()
+    shutil.rmtree(folder)
+    with pytest.raises(LakeflowError, match=r"(?s)where its pipeline keeps v.*--full-refresh"):
+        session.query("SELECT * FROM v")

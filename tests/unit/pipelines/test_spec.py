@@ -61,7 +61,7 @@ def test_without_a_project_file_a_folder_is_all_its_definition_files(project):
         ("name: x\nconfiguration:\n  n: 3", "configuration.n in .* is not text", 3),
         ("schema: sales", "does not name the pipeline", None),
         ("- name: x", "not a mapping", None),
-        ("name: [", "not valid YAML", None),
+        ("name: [", "not valid YAML", 1),
     ],
 )
 def test_what_is_wrong_is_told_with_its_line(project, text, said, line):

@@ -53,3 +53,12 @@ def test_only_what_is_needed_is_computed_and_unknown_names_are_told(pipeline):
     pipeline.give("rates", [{"id": 1, "rate": 0.5}])
     assert pipeline.run("gold").rows == [{"id": 1, "amount": 2, "rate": 0.5}]
     assert not (pipeline.folder / "lakehouse" / "main" / "default" / "bronze").exists()
+
+
+def test_rows_without_columns_and_views_are_refused(pipeline):
+    with pytest.raises(DefinitionError, match="given to bronze have no columns") as raised:
+        pipeline.give("bronze", [])
+    assert "schema=" in str(raised.value.hint)
+    pipeline.give("bronze", [{"id": 1, "amount": 2}])
+    with pytest.raises(DefinitionError, match="valid is a view"):
+        pipeline.run("valid")
