@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 from lakeflow.core.names import TableName
 
 _PLAIN = " -_"
@@ -13,4 +11,13 @@ _ESCAPE = "^"
 
 def place_of(name: TableName) -> str:
     """The folder of a table, relative to the lakehouse."""
-    return "/".join(quote(part, safe=_PLAIN) for part in (name.catalog, name.schema, name.table))
+    return "/".join(map(_folder, (name.catalog, name.schema, name.table)))
+
+
+def _folder(part: str) -> str:
+    return "".join(
+        letter
+        if letter.isalnum() or letter in _PLAIN
+        else "".join(f"{_ESCAPE}{byte:02X}" for byte in letter.encode())
+        for letter in part
+    )
