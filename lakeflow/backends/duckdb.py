@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 PATH = "__lakeflow_path"
 """Column that names the file of a row while a partitioned table is read."""
 
+_SECONDS_BETWEEN_INTERRUPTS = 0.05
+
 
 @dataclass(frozen=True, slots=True)
 class StagedFile:
@@ -72,11 +74,12 @@ class DuckDBBackend:
         self._known: set[str] = set()
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._sessions: list[DuckDBSession] = []
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler of the caller's may cancel
         # A COPY keeps some four threads busy and holds a row group for each; more of them at once
         # take more memory and no less time.
         self._writing = threading.BoundedSemaphore(max(1, threads // 4))
         self._cancelled = False
+        self._closed = threading.Event()
 
     def session(self) -> DuckDBSession:
         """A connection of its own to the one instance, opened when it is first used."""
@@ -124,12 +127,23 @@ class DuckDBBackend:
 
     def cancel(self) -> None:
         """Interrupts what all sessions are running; they raise `Interrupted`."""
-        self._cancelled = True
-        for session in list(self._sessions):
-            session.interrupt()
+        with self._lock:
+            if self._cancelled:
+                return
+            self._cancelled = True
+        threading.Thread(target=self._interrupt, name="cancel", daemon=True).start()
+
+    def _interrupt(self) -> None:
+        """DuckDB forgets an interrupt that comes before its query has begun; so again and again."""
+        while not self._closed.is_set():
+            with self._lock:
+                for session in self._sessions:
+                    session.interrupt()
+            self._closed.wait(_SECONDS_BETWEEN_INTERRUPTS)
 
     def close(self) -> None:
         """Ends the instance."""
+        self._closed.set()
         with self._lock:
             for session in self._sessions:
                 session.disconnect()
@@ -278,8 +292,9 @@ class DuckDBSession:
 
     def close(self) -> None:
         """Ends the session."""
-        if self in self._backend._sessions:
-            self._backend._sessions.remove(self)
+        with self._backend._lock:
+            if self in self._backend._sessions:
+                self._backend._sessions.remove(self)
         self.disconnect()
 
     def _run(self, sql: str, location: Location | None) -> duckdb.DuckDBPyConnection:

@@ -33,7 +33,7 @@ class Report(Protocol):
         """Something happened; may be called from any thread."""
 
     def stopping(self) -> None:
-        """The user asked it to stop; is called in a signal handler."""
+        """The user asked it to stop; may be called from any thread."""
 
     def result(self, result: UpdateResult, seconds: float) -> None:
         """The update has ended."""
@@ -123,10 +123,7 @@ class JsonReport:
 
 
 def say_stopping() -> None:
-    """Tells that the update is ending, from a signal handler.
-
-    A buffered stream may be in the middle of a write then, so only the raw file is safe.
-    """
+    """Tells that the update is ending, past buffers that whoever is blocked may hold."""
     os.write(2, f"\n{STOPPING}\n".encode())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
@@ -73,7 +74,7 @@ def _print_plan(invocation: Invocation, path: Path, full_refresh: FullRefresh) -
 
 def _update(invocation: Invocation, path: Path, full_refresh: FullRefresh) -> int:
     from lakeflow.cli.lines import standing_lines
-    from lakeflow.cli.report import report_for
+    from lakeflow.cli.report import Lines, report_for
 
     started = time.monotonic()
     progress = UpdateProgress()
@@ -81,11 +82,7 @@ def _update(invocation: Invocation, path: Path, full_refresh: FullRefresh) -> in
     session = invocation.session([progress.apply, report.event])
     result: UpdateResult | None = None
 
-    def stop() -> None:
-        report.stopping()
-        session.stop()
-
-    with Interruption(stop) as interruption, report:
+    with Interruption(session.stop, report.stopping) as interruption, report:
         try:
             result = session.run(path, full_refresh=full_refresh)
         except Interrupted:
@@ -93,7 +90,8 @@ def _update(invocation: Invocation, path: Path, full_refresh: FullRefresh) -> in
         if result is not None:
             report.result(result, time.monotonic() - started)
     if interruption.requested and (result is None or result.state == "CANCELED"):
+        errors = Lines(sys.stderr)
         for line in standing_lines(progress.finished(), progress.unfinished()):
-            click.echo(line, err=True)
+            errors.write(line)
         return INTERRUPTED
     return 0 if result is not None and result.state == "COMPLETED" else 1

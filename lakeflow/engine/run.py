@@ -69,6 +69,7 @@ class Run:
     staging: dict[str, Generation] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     stopped: threading.Event = field(default_factory=threading.Event)
+    acknowledging: threading.Lock = field(default_factory=threading.Lock)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def check_stopped(self) -> None:

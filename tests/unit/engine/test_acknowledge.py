@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from lakeflow.connect.memory import MemoryFeed
@@ -78,6 +80,40 @@ def test_two_flows_share_a_slot_and_the_slower_one_holds_it_back(session, run, s
     assert max(slot.acknowledged) == 10
     assert rows(session, "slow") == list(range(10))
     assert slot.acknowledged == sorted(slot.acknowledged)
+
+
+class HeldBack(list):
+    """What a slot was told; the thread of one flow has to wait until another told it more."""
+
+    def __init__(self, told):
+        super().__init__(told)
+        self.thread = None
+        self.more = threading.Event()
+
+    def append(self, position):
+        if threading.get_ident() == self.thread:
+            self.more.wait(0.5)  # all of it, unless the other flow gets past this one
+        elif position > max(self):
+            self.more.set()
+        super().append(position)
+
+
+def test_a_slot_is_never_told_less_than_before_by_a_flow_that_looked_earlier(
+    session, run, slot, tmp_path
+):
+    slot.add(*((n,) for n in range(10)))
+    run(table("fast", limit=100) + failing("slow", 4))
+    told = slot.acknowledged = HeldBack(slot.acknowledged)
+
+    def listen(event):
+        if event.flow == "fast" and event.details.get("status") == "RUNNING":
+            told.thread = threading.get_ident()
+
+    both = Session(Settings.load({}, lakehouse=tmp_path / "lakehouse"), listeners=[listen])
+    (tmp_path / "pipeline.sql").write_text(table("fast", limit=100) + failing("slow", 100))
+    assert both.run(tmp_path / "pipeline.sql").state == "COMPLETED"
+    assert told == sorted(told)
+    assert max(told) == 10
 
 
 def test_nothing_is_acknowledged_while_an_attached_flow_has_committed_nothing(run, slot):
