@@ -100,7 +100,7 @@ def verify(
             ) from None
         except OSError as error:
             raise _unreadable(entry, error.strerror, location) from None
-        if not os.access(path, os.R_OK) or Path(path).is_dir():
+        if not _may_read(path) or Path(path).is_dir():
             raise _unreadable(entry, "there is no right to read it, or it is a folder", location)
         present.append(FileEntry(entry.path, state.size, state.modified))
         states[entry.path] = state
@@ -134,6 +134,10 @@ def verify_unchanged(states: Mapping[str, FileState], location: Location | None)
                 location=location,
                 hint="Write files under another name and rename them when they are complete.",
             )
+
+
+def _may_read(path: str) -> bool:
+    return os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _unreadable(entry: FileEntry, why: str | None, location: Location | None) -> SourceError:

@@ -23,6 +23,7 @@ from lakeflow.engine.state import FolderRecords
 from lakeflow.tables.store import LocalStore
 from lakeflow_connectors.files import FilesConnector
 from lakeflow_connectors.files.connector import glob
+from tests.rights import rights_hold
 
 
 @pytest.fixture
@@ -130,21 +131,16 @@ def test_pipes_are_no_files(drop):
     assert names(drop) == {"a.csv"}
 
 
-def test_a_folder_that_is_not_there_or_may_not_be_read(drop, monkeypatch):
+def test_a_folder_that_is_not_there_or_may_not_be_read(drop):
     with pytest.raises(SourceError, match="There is no file or folder") as raised:
         names(drop / "missing")
     assert raised.value.condition == "PATH_NOT_FOUND"
     put(drop, "inner/a.csv")
-    scandir = os.scandir
-
-    def refusing(path):
-        if str(path).endswith("inner"):
-            raise PermissionError(13, "no right", path)
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", refusing)  # root, as in containers, may read everything
-    with pytest.raises(SourceError, match=r"inner cannot be read: there is no right to\.$"):
+    (drop / "inner").chmod(0)
+    refused = pytest.raises(SourceError, match=r"inner cannot be read: there is no right to\.$")
+    with rights_hold(), refused:
         names(drop)
+    (drop / "inner").chmod(0o700)
 
 
 def test_a_size_limit_is_passed_by_one_file_at_most(drop):
