@@ -108,18 +108,20 @@ class CorruptStateError(StateError):
     """A stored file is damaged."""
 
 
+_AGAIN = "run the update again; it goes on from the last batch that was committed"
+
+
 class StorageError(LakeflowError):
     """The lakehouse could not be read or written."""
 
     @classmethod
-    def of(cls, error: OSError) -> StorageError:
+    def of(cls, error: OSError, again: str = _AGAIN) -> StorageError:
         """What the operating system said, and what to do about it."""
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         where = f" ({error.filename})" if error.filename else ""
         return cls(
             f"The lakehouse could not be written or read: {error.strerror or error}{where}.",
-            hint=("Make room" if full else "Mend that")
-            + " and run the update again; it goes on from the last batch that was committed.",
+            hint=f"{'Make room' if full else 'Mend that'} and {again}.",
         )
 
 

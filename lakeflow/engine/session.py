@@ -7,8 +7,9 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
 from lakeflow.catalog.places import place_of
 from lakeflow.core.clock import Clock, SystemClock
@@ -41,6 +42,21 @@ if TYPE_CHECKING:
 
 Listener = Callable[[Event], None]
 FullRefresh = Sequence[str] | Literal["all"]
+Given = ParamSpec("Given")
+Answer = TypeVar("Answer")
+
+
+def _asks(question: Callable[Given, Answer]) -> Callable[Given, Answer]:
+    """What the operating system refuses to a question is the lakehouse's failure, not ours."""
+
+    @wraps(question)
+    def asked(*given: Given.args, **named: Given.kwargs) -> Answer:
+        try:
+            return question(*given, **named)
+        except OSError as error:
+            raise StorageError.of(error, "try again") from error
+
+    return asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +131,7 @@ class Session:
         finally:
             self._running = None
 
+    @_asks
     def plan(self, path: Path, *, full_refresh: FullRefresh = ()) -> Plan:
         """What `run` would do; writes nothing.
 
@@ -130,6 +147,7 @@ class Session:
             finally:
                 prepared.close()
 
+    @_asks
     def show(self, table: str, limit: int = 10) -> TableDescription:
         """Describes a table.
 
@@ -157,6 +175,7 @@ class Session:
             self._expectations(name),
         )
 
+    @_asks
     def query(self, sql: str) -> pa.RecordBatchReader:
         """Runs a SELECT in Spark SQL over the tables of the lakehouse; changes nothing.
 
@@ -167,6 +186,7 @@ class Session:
 
         return answer(self.settings, sql, self._existing)
 
+    @_asks
     def events(self, update: str | None = None) -> list[Event]:
         """The events of an update; of the last one of any pipeline if none is named."""
         found: list[list[Event]] = []
@@ -176,6 +196,7 @@ class Session:
                 found.append(events)
         return max(found, key=lambda events: events[-1].timestamp, default=[])
 
+    @_asks
     def detach(self, flow: str) -> None:
         """Lets a flow hold back no source any more, whatever table it has written.
 

@@ -10,9 +10,10 @@ import pytest
 from deltalake import write_deltalake
 
 from lakeflow.backends.duckdb import DuckDBBackend
-from lakeflow.core.errors import LakeflowError
+from lakeflow.core.errors import LakeflowError, StorageError
 from lakeflow.core.settings import Settings
 from lakeflow.engine.session import Session
+from tests.rights import rights_hold
 
 
 @pytest.fixture
@@ -137,3 +138,16 @@ def test_a_missing_file_or_folder_of_a_table_is_told_with_the_way_out(session, t
     shutil.rmtree(folder)
     with pytest.raises(LakeflowError, match=r"(?s)where its pipeline keeps v.*--full-refresh"):
         session.query("SELECT * FROM v")
+
+
+@pytest.mark.parametrize("part", ["main/default/t", "main/default/t/_delta_log", "main"])
+def test_a_table_that_may_not_be_read_is_the_lakehouses_failure(session, tmp_path, part):
+    (tmp_path / part).chmod(0)
+    try:
+        with rights_hold():
+            for ask in (lambda: session.show("t"), lambda: session.query("SELECT x FROM t")):
+                with pytest.raises(StorageError, match=r"Permission denied[^~]*and try again"):
+                    ask()
+    finally:
+        (tmp_path / part).chmod(0o700)
+    assert session.query("SELECT sum(x) AS x FROM t").read_all().to_pylist() == [{"x": 6}]
