@@ -279,7 +279,9 @@ def negated(value: Typed, zone: str) -> Typed:
     if value.is_constant and value.constant == 2**63 and isinstance(value.constant, Number):
         return Typed("CAST('-9223372036854775808' AS BIGINT)", BIGINT, -(2**63))
     if value.is_constant and isinstance(value.constant, Number):
-        return Typed(value.sql.replace("CAST('", "CAST('-", 1), value.type, -value.constant)
+        negative = value.sql.startswith("CAST('-")
+        before, after = ("CAST('-", "CAST('") if negative else ("CAST('", "CAST('-")
+        return Typed(value.sql.replace(before, after, 1), value.type, -value.constant)
     if value.type == STRING:
         value = cast(value, DOUBLE, zone)
     if not is_numeric(value.type):

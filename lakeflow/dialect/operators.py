@@ -36,6 +36,7 @@ from lakeflow.dialect.types import (
 )
 
 _DATETIMES = (DATE, TIMESTAMP, NTZ)
+_SHORT = 18  # digits of the decimals that DuckDB keeps in 64 bits
 
 
 def differing(symbol: str, a: DataType, b: DataType) -> Problem:
@@ -142,16 +143,18 @@ def _decimal(symbol: str, a: Typed, b: Typed, zone: str) -> Typed:
     p1, s1, p2, s2 = left.precision, left.scale, right.precision, right.scale
     widest = max(s1, s2)
     match symbol:
-        case "+" | "-":
-            result = adjusted(max(p1 - s1, p2 - s2) + widest + 1, widest)
-            if result.scale < widest:
+        case "+" | "-" | "*":
+            if symbol == "*":
+                digits, scale = p1 + p2 + 1, s1 + s2
+            else:
+                digits, scale = max(p1 - s1, p2 - s2) + widest + 1, widest
+            result = adjusted(digits, scale)
+            if result.scale < scale:
                 raise _too_long(symbol, left, right)
+            if digits > _SHORT and max(p1, p2) <= _SHORT:
+                # DuckDB computes short operands in 18 digits, however long their result is.
+                a = cast(a, Decimal(_SHORT + 1, s1), zone)
             return named(a, cast_sql(f"({{0}} {symbol} {{1}})", result), result, b)
-        case "*":
-            result = adjusted(p1 + p2 + 1, s1 + s2)
-            if result.scale < s1 + s2:
-                raise _too_long(symbol, left, right)
-            return named(a, cast_sql("({0} * {1})", result), result, b)
         case "%":
             result = adjusted(min(p1 - s1, p2 - s2) + widest, widest)
             if max(p1 - s1, p2 - s2) + widest > 38:
@@ -234,8 +237,7 @@ def shift(symbol: str, a: Typed, b: Typed, zone: str) -> Typed:
     if a.type == NTZ:
         return named(a, f"({{0}} {symbol} {{1}})", NTZ, b)
     if b.type == YEAR_MONTH:
-        moved = instant(f"({local(a.sql, zone)} {symbol} {{0}})", zone)
-        return Typed(moved.format(b.sql), TIMESTAMP, volatile=a.volatile or b.volatile)
+        return named(a, instant(f"({local('{0}', zone)} {symbol} {{1}})", zone), TIMESTAMP, b)
     micros = "CAST(epoch_us({1}) AS BIGINT)"
     if zone == "UTC":
         return named(a, f"make_timestamptz(epoch_us({{0}}) {symbol} {micros})", TIMESTAMP, b)

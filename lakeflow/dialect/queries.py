@@ -12,7 +12,7 @@ from lakeflow.dialect.ordering import limit, order_by
 from lakeflow.dialect.scope import Analysis, Column, Relation, unique
 from lakeflow.dialect.select import Select, stored
 from lakeflow.dialect.tree import statement
-from lakeflow.dialect.typed import Problem, Typed
+from lakeflow.dialect.typed import Problem, Typed, key_sql
 from lakeflow.dialect.types import common_type, identifier
 
 
@@ -82,7 +82,8 @@ class Queries:
         streaming = left.streaming or right.streaming
         distinct = bool(node.args.get("distinct"))
         word = {exp.Union: "UNION", exp.Except: "EXCEPT", exp.Intersect: "INTERSECT"}[type(node)]
-        if streaming and (distinct or word != "UNION"):
+        compares = distinct or word != "UNION"
+        if streaming and compares:
             self.analysis.keeps_state(f"{word}{'' if distinct else ' ALL'} over a stream")
         elif left.streaming != right.streaming:
             # Each batch would append those rows once more.
@@ -109,8 +110,8 @@ class Queries:
                 )
             kinds.append(kind)
         sides = (
-            self._side(left, list(range(len(kinds))), kinds),
-            self._side(right, order, kinds),
+            self._side(left, list(range(len(kinds))), kinds, compares),
+            self._side(right, order, kinds, compares),
         )
         sql = f"{sides[0]} {word}{'' if distinct else ' ALL'} {sides[1]}"
         fields = tuple(
@@ -132,13 +133,16 @@ class Queries:
             order.append(names.index(field.name.lower()))
         return order
 
-    def _side(self, relation: Relation, order: list[int], kinds: list[DataType]) -> str:
+    def _side(
+        self, relation: Relation, order: list[int], kinds: list[DataType], compares: bool
+    ) -> str:
         alias = self.analysis.alias("side")
         names = unique([relation.fields[i].name for i in order])
         items = []
         for position, other in enumerate(order):
             value = Typed(column_sql(alias, relation.exported[other]), relation.fields[other].type)
-            sql = cast(value, kinds[position], self.analysis.time_zone).sql
+            cell = cast(value, kinds[position], self.analysis.time_zone)
+            sql = key_sql(cell) if compares else cell.sql
             items.append(f"{sql} AS {identifier(names[position])}")
         return f"(SELECT {', '.join(items)} FROM ({relation.sql}) AS {identifier(alias)})"
 

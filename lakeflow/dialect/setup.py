@@ -165,9 +165,15 @@ _MACROS: dict[str, str] = {
         CASE WHEN isnan(x) THEN 'NaN' WHEN isinf(x) THEN
             CASE WHEN x > 0 THEN 'Infinity' ELSE '-Infinity' END
         WHEN x = 0 OR (abs(x) >= 0.001 AND abs(x) < 10000000) THEN CAST(x AS VARCHAR)
-        ELSE CASE WHEN x < 0 THEN '-' ELSE '' END || list_transform([CAST(abs(x) AS VARCHAR)],
+        ELSE CASE WHEN x < 0 THEN '-' ELSE '' END || list_transform(
+            [spark_shortest(abs(x))],
             lambda t: spark_scientific(split_part(split_part(t, 'e', 1), '.', 1),
                 split_part(split_part(t, 'e', 1), '.', 2), spark_exponent(t)))[1] END""",
+    "spark_shortest(x)": """
+        CASE WHEN typeof(x) = 'FLOAT' AND x >= 10000000 THEN list_filter(
+            list_transform(range(9), lambda n: format('{:.' || n || 'e}', CAST(x AS DOUBLE))),
+            lambda t: CAST(t AS FLOAT) = x)[1]
+        ELSE CAST(x AS VARCHAR) END""",
     "spark_unscaled(x, unit)": """
         CAST(trunc(x) AS HUGEINT) * unit + CAST((x - trunc(x)) * unit AS HUGEINT)""",
     "spark_half_up(n, d)": """

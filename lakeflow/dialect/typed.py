@@ -8,7 +8,7 @@ from decimal import Decimal as Number
 from typing import Final
 
 from lakeflow.core.schema import VOID, DataType
-from lakeflow.dialect.types import duckdb_type
+from lakeflow.dialect.types import FRACTIONAL, duckdb_type
 
 
 class _NoConstant:
@@ -64,6 +64,13 @@ def text(value: str) -> str:
 def cast_sql(sql: str, kind: DataType) -> str:
     """DuckDB's own cast, for where it is known to do what Spark does."""
     return f"CAST({sql} AS {duckdb_type(kind)})"
+
+
+def key_sql(value: Typed) -> str:
+    """A value by which rows are grouped: of the two zeros of a floating number it has one."""
+    if value.type not in FRACTIONAL:
+        return value.sql
+    return f"({value.sql} + {cast_sql('0', value.type)})"
 
 
 def raising(condition: str, message_sql: str, kind: DataType) -> str:

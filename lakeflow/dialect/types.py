@@ -207,9 +207,7 @@ def _common_numeric(a: DataType, b: DataType) -> DataType:
         return _wider_decimal(as_decimal(a), as_decimal(b))
     if a in INTEGRAL and b in INTEGRAL:
         return max(a, b, key=INTEGRAL.index)
-    if DOUBLE in (a, b):
-        return DOUBLE
-    return DOUBLE if {INT, BIGINT} & {a, b} else FLOAT
+    return DOUBLE  # a FLOAT does not hold every number of an integral type
 
 
 def _with_string(other: DataType) -> DataType | None:

@@ -273,13 +273,22 @@ def everyday() -> Iterator[dict[str, Any]]:
                 yield vector | {"rows": stored["rows"]}
 
 
+def random() -> Iterator[dict[str, Any]]:
+    """Queries that chance has written: functions inside one another, over values at the edge."""
+    with (FOLDER / "random" / "spark_random.jsonl").open() as lines:
+        for line in lines:
+            yield {"function": "random", **json.loads(line)}
+
+
 def main(wanted: list[str]) -> None:
     """Prints what came of the vectors of some functions, or a line for each of all."""
     judges = {z: Judge(FOLDER / "functions", z) for z in ("UTC", "America/New_York")}
-    if wanted == ["everyday"]:
-        judges = {"UTC": Judge(FOLDER / "everyday")}
+    asked = vectors()
+    if wanted in (["everyday"], ["random"]):
+        judges = {"UTC": Judge(FOLDER / wanted[0])}
+        asked = everyday() if wanted == ["everyday"] else random()
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for vector in everyday() if wanted == ["everyday"] else vectors():
+    for vector in asked:
         if wanted and vector["function"] not in wanted:
             continue
         outcome = judges[vector.get("time_zone", "UTC")].outcome(vector)

@@ -241,10 +241,19 @@ def _collect(call: Call, distinct: bool, ignore: bool) -> Aggregate:
 def _moment(name: str, duckdb: str) -> None:
     def build(call: Call, distinct: bool, ignore: bool) -> Aggregate:
         _no_nulls_clause(call, ignore)
-        value = call.take(0, DOUBLE)
+        exact = call.raw(0).type in INTEGRAL or isinstance(call.raw(0).type, Decimal)
+        value = call.take(0, DOUBLE).sql
         word = _word(distinct)
-        calls = (f"{duckdb}({word}{value.sql})",)
-        return Aggregate(calls, "{0}", DOUBLE)
+        if exact:
+            return Aggregate((f"{duckdb}({word}{value})",), "{0}", DOUBLE)
+        calls = (
+            f"{duckdb}({word}CASE WHEN isfinite({value}) THEN {value} END)",
+            f"bool_or(NOT isfinite({value}))",
+            f"count({word}{value})",
+        )
+        least = 0 if duckdb.endswith("_pop") else 1
+        nan = f"CASE WHEN {{2}} > {least} THEN CAST('nan' AS DOUBLE) END"
+        return Aggregate(calls, f"CASE WHEN {{1}} THEN {nan} ELSE {{0}} END", DOUBLE)
 
     AGGREGATES[name] = Entry(1, 1, build)
 

@@ -181,9 +181,9 @@ def _whole(call: Call, division: str) -> Typed:
         return cast(value, BIGINT, call.zone)
     if isinstance(value.type, Decimal):
         kind = value.type
-        result = Decimal(min(38, kind.precision - kind.scale + 1), 0)
         if kind.scale == 0:
-            return filled(cast_sql("{0}", result), result, value)
+            return value
+        result = Decimal(min(38, kind.precision - kind.scale + 1), 0)
         return filled(_cut(kind, result, 0, division), result, value)
     name = "floor" if division == "spark_floor_div" else "ceil"
     inner = value.sql if value.type == DOUBLE else f"CAST({value.sql} AS DOUBLE)"
