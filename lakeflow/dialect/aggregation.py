@@ -78,8 +78,6 @@ def lower_aggregate(here: Expressions, parts: AggregateParts) -> tuple[Aggregate
         The aggregate and the FILTER clause, empty if there is none.
     """
     entry = AGGREGATES[parts.name]
-    if parts.within is not None and not entry.takes_order:
-        raise refused(f"WITHIN GROUP of {parts.name}(..)")
     if parts.within is not None:
         raise refused(f"WITHIN GROUP of {parts.name}(..)")
     check_arity(parts.name, len(parts.nodes), entry.minimum, entry.maximum)

@@ -20,7 +20,7 @@ from lakeflow.dialect.types import identifier
 
 if TYPE_CHECKING:
     from lakeflow.dialect.aggregation import Grouping
-    from lakeflow.dialect.select import Queries
+    from lakeflow.dialect.queries import Queries
 
 Handler = Callable[["Expressions", exp.Expr], Typed]
 

@@ -27,10 +27,10 @@ from lakeflow.core.location import Location
 from lakeflow.core.schema import Field, Schema, Struct, types_within
 from lakeflow.dialect.expressions import EXPECTATION, Expressions
 from lakeflow.dialect.operators import condition
+from lakeflow.dialect.queries import Queries
 from lakeflow.dialect.query import Lowered, Predicate, Query
 from lakeflow.dialect.references import Reads, find_reads
 from lakeflow.dialect.scope import Analysis, Column, Relation
-from lakeflow.dialect.select import Queries
 from lakeflow.dialect.tree import parse_expression
 from lakeflow.dialect.typed import Problem, Typed
 from lakeflow.dialect.types import INTERVALS, identifier

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal as Number
-from typing import Any
+from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
@@ -32,6 +32,9 @@ from lakeflow.dialect.nested import element, map_value
 from lakeflow.dialect.operators import arithmetic, comparable, comparison, condition, unify
 from lakeflow.dialect.typed import NULL, Problem, Typed, named, refused, text
 from lakeflow.dialect.types import INTEGRAL, is_numeric
+
+if TYPE_CHECKING:
+    from lakeflow.dialect.queries import Queries
 
 
 @handler(exp.Column)
@@ -327,8 +330,7 @@ def _in(here: Expressions, node: exp.Expr) -> Typed:
     here.analysis.only(node, "this", "expressions", "query")
     query = node.args.get("query")
     if query is not None:
-        found: Typed = _subqueries(here).contains(here, node.this, query)
-        return found
+        return _subqueries(here).contains(here, node.this, query)
     if isinstance(node.this, exp.Tuple):
         raise refused("IN of a row of values")
     values = unify(
@@ -342,7 +344,7 @@ def _in(here: Expressions, node: exp.Expr) -> Typed:
     return Typed(f"({values[0].sql} IN ({items}))", BOOLEAN, volatile=volatile)
 
 
-def _subqueries(here: Expressions) -> Any:
+def _subqueries(here: Expressions) -> Queries:
     if here.queries is None:
         raise Problem(
             "UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY",
@@ -353,15 +355,13 @@ def _subqueries(here: Expressions) -> Any:
 
 @handler(exp.Exists)
 def _exists(here: Expressions, node: exp.Expr) -> Typed:
-    found: Typed = _subqueries(here).exists(here, node.this)
-    return found
+    return _subqueries(here).exists(here, node.this)
 
 
 @handler(exp.Subquery)
 def _scalar(here: Expressions, node: exp.Expr) -> Typed:
     here.analysis.only(node, "this")
-    found: Typed = _subqueries(here).scalar(here, node.this)
-    return found
+    return _subqueries(here).scalar(here, node.this)
 
 
 @handler(exp.If)

@@ -19,7 +19,7 @@ from lakeflow.dialect.typed import Problem, Typed
 from lakeflow.dialect.types import identifier
 
 if TYPE_CHECKING:
-    from lakeflow.dialect.select import Queries
+    from lakeflow.dialect.queries import Queries
 
 EMPTY = Source("", (), streaming=False)
 _KINDS = {"": "JOIN", "INNER": "JOIN", "CROSS": "CROSS JOIN", "OUTER": "JOIN"}

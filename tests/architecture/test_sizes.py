@@ -9,7 +9,6 @@ LINES_OF_A_FILE = 500
 LINES_OF_A_FUNCTION = 60
 
 LONGER: dict[str, str] = {
-    "lakeflow/dialect/select.py": "the clauses of one SELECT share its scopes",
     "lakeflow/engine/staging.py:prepare": "the steps of an attempt, in the order of the protocol",
 }
 """What may be longer, as `path` or `path:function`, and why."""

@@ -51,13 +51,11 @@ class Entry:
         minimum: Fewest arguments.
         maximum: Most arguments; None for any number.
         build: Lowers a call, given whether DISTINCT and IGNORE NULLS are written.
-        takes_order: Whether WITHIN GROUP may follow.
     """
 
     minimum: int
     maximum: int | None
     build: Build
-    takes_order: bool = False
 
 
 AGGREGATES: dict[str, Entry] = {}
