@@ -15,7 +15,7 @@ from lakeflow.core.location import Location
 from lakeflow.core.schema import Schema
 from lakeflow.engine import checks
 from lakeflow.engine.bind import bound_sql
-from lakeflow.engine.checks import Check, Destination, quarantine_schema
+from lakeflow.engine.checks import Check, Destination, Staged, quarantine_schema
 from lakeflow.engine.fit import fit
 from lakeflow.engine.native import Natives
 from lakeflow.engine.records import Counts, Intent, Prepared, TargetFiles
@@ -79,50 +79,13 @@ def prepare(
     Raises:
         DataError: Rows do not fit, or violate an expectation that fails the update.
     """
-    query = attempt.flow.query
-    location = query.flow.location
-    dataset = query.dataset.name.short
     scratch = scratch / uuid.uuid4().hex
     try:
-        sql, view_counts = _compute_views(query, dict(relations), session, scratch, natives)
-        fitted = fit(sql, query.schema, attempt.table_schema, dataset, location)
-        main, beside = attempt.target.main, attempt.target.companions.get(QUARANTINE_SUFFIX)
-        staged = checks.stage(
-            session,
-            fitted.sql,
-            fitted.schema,
-            (*query.checks, *_not_null(fitted.schema, query.dataset.schema, location)),
-            Destination(
-                store.url(main.place),
-                None if beside is None else store.url(beside.place),
-                query.dataset.partition_columns,
-            ),
-            dataset=dataset,
-            repeatable=query.repeatable,
-            location=location,
-        )
-        try:
-            verify()
-            written = tuple(
-                replace(file, partition=partition_values(file.partition, fitted.schema, location))
-                for file in staged.main
-            )
-        except Exception:
-            checks.discard((*staged.main, *staged.quarantine))
-            raise
+        staged, schema = _staged(attempt, session, relations, verify, store, scratch, natives)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     failpoint("stage.written")
-    snapshot = main.snapshot()
-    targets = [
-        _target("main", snapshot, written, fitted.schema, attempt.replace, store),
-    ]
-    if beside is not None and (staged.quarantine or attempt.replace):
-        schema = quarantine_schema(fitted.schema)
-        companion = beside.snapshot()
-        targets.append(
-            _target(QUARANTINE_SUFFIX, companion, staged.quarantine, schema, attempt.replace, store)
-        )
+    targets = _targets(attempt, staged, schema, store)
     store.make_durable(f"{t.place}/{file.path}" for t in targets for file in t.files)
     failpoint("stage.synced")
     intent = attempt.intent
@@ -133,13 +96,79 @@ def prepare(
         batch=intent.batch,
         attempt=attempt.attempt,
         epoch=attempt.epoch,
-        targets=tuple(targets),
+        targets=targets,
         ends={key: found.end for key, found in intent.sources.items()},
         pins=dict(intent.pins),
         definition=attempt.flow.definition,
-        counts=_with_views(staged.counts, view_counts),
+        counts=staged.counts,
         update=attempt.update,
     )
+
+
+def _staged(
+    attempt: Attempt,
+    session: DuckDBSession,
+    relations: Mapping[str, Relation],
+    verify: Callable[[], None],
+    store: Store,
+    scratch: Path,
+    natives: Natives,
+) -> tuple[Staged, Schema]:
+    """The batch's files with their partitions and counts, and the columns that they hold.
+
+    If what was read has changed meanwhile, none of them is left.
+    """
+    query = attempt.flow.query
+    dataset, location = query.dataset, query.flow.location
+    beside = attempt.target.companions.get(QUARANTINE_SUFFIX)
+    sql, view_counts = _compute_views(query, dict(relations), session, scratch, natives)
+    fitted = fit(sql, query.schema, attempt.table_schema, dataset.name.short, location)
+    staged = checks.stage(
+        session,
+        fitted.sql,
+        fitted.schema,
+        (*query.checks, *_not_null(fitted.schema, dataset.schema, location)),
+        Destination(
+            store.url(attempt.target.main.place),
+            None if beside is None else store.url(beside.place),
+            dataset.partition_columns,
+        ),
+        dataset=dataset.name.short,
+        repeatable=query.repeatable,
+        location=location,
+    )
+    try:
+        verify()
+        parted = tuple(
+            replace(file, partition=partition_values(file.partition, fitted.schema, location))
+            for file in staged.main
+        )
+    except Exception:
+        checks.discard((*staged.main, *staged.quarantine))
+        raise
+    counts = _with_views(staged.counts, view_counts)
+    return replace(staged, main=parted, counts=counts), fitted.schema
+
+
+def _targets(
+    attempt: Attempt, staged: Staged, schema: Schema, store: Store
+) -> tuple[TargetFiles, ...]:
+    """What the batch writes into main, and into its quarantine if that changes."""
+    main = attempt.target.main.snapshot()
+    found = [_target("main", main, staged.main, schema, attempt.replace, store)]
+    beside = attempt.target.companions.get(QUARANTINE_SUFFIX)
+    if beside is not None and (staged.quarantine or attempt.replace):
+        found.append(
+            _target(
+                QUARANTINE_SUFFIX,
+                beside.snapshot(),
+                staged.quarantine,
+                quarantine_schema(schema),
+                attempt.replace,
+                store,
+            )
+        )
+    return tuple(found)
 
 
 def _compute_views(

@@ -8,9 +8,7 @@ from pathlib import Path
 LINES_OF_A_FILE = 500
 LINES_OF_A_FUNCTION = 60
 
-LONGER: dict[str, str] = {
-    "lakeflow/engine/staging.py:prepare": "the steps of an attempt, in the order of the protocol",
-}
+LONGER: dict[str, str] = {}
 """What may be longer, as `path` or `path:function`, and why."""
 
 
