@@ -292,15 +292,16 @@ class Session:
             emit(_progress("FAILED", self.clock, error))
             raise
         finally:
-            if not any(e.details.get("state") == outcome for e in kept):
-                emit(_progress(outcome, self.clock))
-            log.publish(lease.epoch, _once(kept))
-            for warning in Upkeep(
-                self.store, state, targets, lease, self.clock, log
-            ).after_update():
-                emit(warning)
-            if self._running is not None:
-                self._running.close()
+            try:
+                if not any(e.details.get("state") == outcome for e in kept):
+                    emit(_progress(outcome, self.clock))
+                log.publish(lease.epoch, _once(kept))
+                upkeep = Upkeep(self.store, state, targets, lease, self.clock, log)
+                for warning in upkeep.after_update():
+                    emit(warning)
+            finally:
+                if self._running is not None:
+                    self._running.close()
         return UpdateResult(update, outcome, results)
 
     def _prepare(self, pipeline: Pipeline, state: PipelineState, scratch: Path) -> PreparedPipeline:
