@@ -12,11 +12,6 @@ from lakeflow.core.location import Location
 
 Level = Literal["INFO", "WARN", "ERROR", "METRICS"]
 
-FLOW_STATES = (
-    "QUEUED PLANNING STARTING RUNNING COMPLETED FAILED SKIPPED STOPPED IDLE EXCLUDED".split()
-)
-"""States of a flow, as in Databricks' `flow_progress.status`."""
-
 
 @dataclass(frozen=True, slots=True)
 class Event:

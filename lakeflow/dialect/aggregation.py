@@ -12,7 +12,7 @@ from lakeflow.dialect.expressions import Expressions, column_sql
 from lakeflow.dialect.functions.aggregates import AGGREGATES, Aggregate
 from lakeflow.dialect.functions.table import Call, check_arity
 from lakeflow.dialect.operators import condition
-from lakeflow.dialect.typed import Problem, Typed, key_sql, refused
+from lakeflow.dialect.typed import Problem, Typed, keyed, refused
 from lakeflow.dialect.types import identifier
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class Grouping:
 
     def sql(self, source: str, where: str) -> str:
         """The aggregated relation."""
-        items = [f'{key_sql(key)} AS "k{i}"' for i, key in enumerate(self.keys)]
+        items = [f'{keyed(key).sql} AS "k{i}"' for i, key in enumerate(self.keys)]
         items += [f'{call} AS "a{i}"' for i, call in enumerate(self.aggregates)]
         if not items:
             items = ['count(*) AS "a0"']

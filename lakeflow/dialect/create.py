@@ -67,8 +67,8 @@ def read_create(reader: Reader) -> Statement:
         if modified and words[-1] == "FLOW":
             raise reader.error("CREATE FLOW has no OR REFRESH or OR REPLACE.", modifier)
         statement = _declaration(reader, words, first, declared)
-    except DefinitionErrors:
-        pass
+    except DefinitionErrors:  # all there are: no query was left behind what was refused
+        raise
     except DefinitionError as error:
         errors.append(error)
     if errors:

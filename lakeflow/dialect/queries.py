@@ -12,7 +12,7 @@ from lakeflow.dialect.ordering import limit, order_by
 from lakeflow.dialect.scope import Analysis, Column, Relation, unique
 from lakeflow.dialect.select import Select, stored
 from lakeflow.dialect.tree import statement
-from lakeflow.dialect.typed import Problem, Typed, key_sql
+from lakeflow.dialect.typed import Problem, Typed, keyed
 from lakeflow.dialect.types import common_type, identifier
 
 
@@ -142,7 +142,7 @@ class Queries:
         for position, other in enumerate(order):
             value = Typed(column_sql(alias, relation.exported[other]), relation.fields[other].type)
             cell = cast(value, kinds[position], self.analysis.time_zone)
-            sql = key_sql(cell) if compares else cell.sql
+            sql = (keyed(cell) if compares else cell).sql
             items.append(f"{sql} AS {identifier(names[position])}")
         return f"(SELECT {', '.join(items)} FROM ({relation.sql}) AS {identifier(alias)})"
 

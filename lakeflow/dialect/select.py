@@ -18,7 +18,7 @@ from lakeflow.dialect.operators import condition
 from lakeflow.dialect.ordering import limit, order_by
 from lakeflow.dialect.relations import Relations
 from lakeflow.dialect.scope import Column, Relation, Source, unique
-from lakeflow.dialect.typed import Problem, Typed, key_sql
+from lakeflow.dialect.typed import Problem, Typed, keyed
 from lakeflow.dialect.types import identifier
 
 if TYPE_CHECKING:
@@ -274,7 +274,7 @@ class Select:
         # Only now are all aggregates known: HAVING and ORDER BY may have added some.
         body = body + where if here.grouping is None else here.grouping.sql(body, where)
         listed = ", ".join(
-            f"{stored(value) if distinct is None else key_sql(value)} AS {identifier(name)}"
+            f"{stored(value if distinct is None else keyed(value))} AS {identifier(name)}"
             for value, name in zip(outputs, exported, strict=True)
         )
         word = "SELECT DISTINCT" if distinct is not None else "SELECT"

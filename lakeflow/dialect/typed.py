@@ -66,11 +66,11 @@ def cast_sql(sql: str, kind: DataType) -> str:
     return f"CAST({sql} AS {duckdb_type(kind)})"
 
 
-def key_sql(value: Typed) -> str:
+def keyed(value: Typed) -> Typed:
     """A value by which rows are grouped: of the two zeros of a floating number it has one."""
     if value.type not in FRACTIONAL:
-        return value.sql
-    return f"({value.sql} + {cast_sql('0', value.type)})"
+        return value
+    return value.with_sql(f"({value.sql} + {cast_sql('0', value.type)})", value.type)
 
 
 def raising(condition: str, message_sql: str, kind: DataType) -> str:

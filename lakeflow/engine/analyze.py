@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from lakeflow.core.errors import DefinitionError, DefinitionErrors, LakeflowError
+from lakeflow.core.errors import DefinitionError, DefinitionErrors, Interrupted, LakeflowError
 from lakeflow.core.location import Location
 from lakeflow.core.names import TableName, nearest, split_name
 from lakeflow.core.schema import Schema, Struct
@@ -142,6 +142,8 @@ class Analysis:
                 resolved.append(
                     ResolvedFlow(query, kind, definition_of(query, self.surroundings.time_zone))
                 )
+            except Interrupted:
+                raise
             except DefinitionErrors as found:
                 errors.extend(found.errors)
                 failed.add(flow.target)

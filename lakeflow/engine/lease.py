@@ -84,18 +84,24 @@ class LockLease:
         store.make_folder(path.parent)
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
+            self._lock()
+            self.epoch = _take_epoch(store, f"{folder}/epochs")
+        except BaseException:  # or this process would go on holding what it could not take
+            os.close(self._descriptor)
+            raise
+        failpoint("lease.acquired")
+
+    def _lock(self) -> None:
+        try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             holder = os.read(self._descriptor, 100).decode(errors="replace")
-            os.close(self._descriptor)
             raise LeaseHeld(
                 f"Another update of this pipeline is running (process {holder or 'unknown'}).",
                 hint="Wait for it to end, or stop it.",
             ) from error
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
-        self.epoch = _take_epoch(store, f"{folder}/epochs")
-        failpoint("lease.acquired")
 
     def check(self) -> None:
         """A lock lasts as long as its process."""

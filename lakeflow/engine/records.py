@@ -21,6 +21,31 @@ FORMAT = 1
 RECORDS_FOLDER = "_lakeflow"
 
 
+def encode_state(value: Mapping[str, Any]) -> bytes:
+    """The content of a state file, with the format's version."""
+    return json.dumps({"format": FORMAT, **value}).encode()
+
+
+def decode_state(data: bytes, path: str) -> dict[str, Any]:
+    """Reads a state file.
+
+    Raises:
+        CorruptStateError: It is damaged.
+        StateError: A newer Lakeflow wrote it.
+    """
+    try:
+        value: dict[str, Any] = json.loads(data)
+        found = int(value.pop("format"))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CorruptStateError(f"The state file {path} is damaged.") from error
+    if found > FORMAT:
+        raise StateError(
+            f"The state file {path} has format {found}; this Lakeflow reads up to {FORMAT}.",
+            hint="Upgrade Lakeflow.",
+        )
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class Generation:
     """One life of a table's content; a full refresh begins the next.
@@ -88,7 +113,7 @@ class Intent:
 
     def to_bytes(self) -> bytes:
         """The record's content."""
-        return _encode(asdict(self))
+        return encode_state(asdict(self))
 
     @classmethod
     def from_bytes(cls, data: bytes, path: str) -> Self:
@@ -98,7 +123,7 @@ class Intent:
             CorruptStateError: It is damaged.
             StateError: A newer Lakeflow wrote it.
         """
-        value = _decode(data, path)
+        value = decode_state(data, path)
         sources = {key: SourceRange(**found) for key, found in value.pop("sources").items()}
         pins = _pins(value)
         return cls(**value, sources=sources, pins=pins)
@@ -138,7 +163,6 @@ class Counts:
         expectations: Name -> (passed, failed).
         dropped: Rows that were refused and not kept.
         quarantined: Rows that were refused and kept beside the table.
-        dataset: Dataset -> counts of expectations of views that were inlined.
     """
 
     expectations: Mapping[str, tuple[int, int]] = field(default_factory=dict)
@@ -193,7 +217,7 @@ class Prepared:
 
     def to_bytes(self) -> bytes:
         """The record's content."""
-        return _encode(asdict(self))
+        return encode_state(asdict(self))
 
     @classmethod
     def from_bytes(cls, data: bytes, path: str) -> Self:
@@ -203,7 +227,7 @@ class Prepared:
             CorruptStateError: It is damaged.
             StateError: A newer Lakeflow wrote it.
         """
-        value = _decode(data, path)
+        value = decode_state(data, path)
         targets = tuple(
             TargetFiles(**{**found, "files": tuple(DataFile(**file) for file in found["files"])})
             for found in value.pop("targets")
@@ -310,31 +334,3 @@ def _batch_of(name: str) -> int:
 
 def _pins(value: dict[str, Any]) -> dict[str, Pin]:
     return {name: Pin(**found) for name, found in value.pop("pins").items()}
-
-
-def encode_state(value: Mapping[str, Any]) -> bytes:
-    """The content of a state file, with the format's version."""
-    return json.dumps({"format": FORMAT, **value}).encode()
-
-
-def decode_state(data: bytes, path: str) -> dict[str, Any]:
-    """Reads a state file.
-
-    Raises:
-        CorruptStateError: It is damaged.
-        StateError: A newer Lakeflow wrote it.
-    """
-    try:
-        value: dict[str, Any] = json.loads(data)
-        found = value.pop("format")
-    except (ValueError, KeyError) as error:
-        raise CorruptStateError(f"The state file {path} is damaged.") from error
-    if found > FORMAT:
-        raise StateError(
-            f"The state file {path} has format {found}; this Lakeflow reads up to {FORMAT}.",
-            hint="Upgrade Lakeflow.",
-        )
-    return value
-
-
-_encode, _decode = encode_state, decode_state

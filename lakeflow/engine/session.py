@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ from lakeflow.core.errors import (
     DefinitionError,
     Interrupted,
     LakeflowError,
+    StateError,
     StorageError,
 )
 from lakeflow.core.events import Event
@@ -91,7 +93,7 @@ class Session:
     Args:
         settings: Which lakehouse, and how to run.
         clock: What time it is.
-        listeners: Called with every event of an update.
+        listeners: Called with every event of an update, one at a time.
 
     Example:
         >>> from lakeflow.core.settings import Settings
@@ -130,6 +132,7 @@ class Session:
             raise StorageError.of(error) from error
         finally:
             self._running = None
+            self._stop_asked = False
 
     @_asks
     def plan(self, path: Path, *, full_refresh: FullRefresh = ()) -> Plan:
@@ -252,11 +255,13 @@ class Session:
         log = EventLog(self.store, state, self.clock)
         targets = Targets(self.store, state, self.clock, lease)
         kept: list[Event] = []
+        telling = threading.RLock()
 
         def emit(event: Event) -> None:
-            kept.append(event)
-            for listener in self.listeners:
-                listener(event)
+            with telling:  # flows run at the same time; a listener hears one event at a time
+                kept.append(event)
+                for listener in self.listeners:
+                    listener(event)
 
         damaged = recover(self.store, state, targets, lease, self.clock, log)
         created = Event(
@@ -287,15 +292,16 @@ class Session:
             emit(_progress("FAILED", self.clock, error))
             raise
         finally:
-            if not any(e.details.get("state") == outcome for e in kept):
-                emit(_progress(outcome, self.clock))
-            log.publish(lease.epoch, _once(kept))
-            for warning in Upkeep(
-                self.store, state, targets, lease, self.clock, log
-            ).after_update():
-                emit(warning)
-            if self._running is not None:
-                self._running.close()
+            try:
+                if not any(e.details.get("state") == outcome for e in kept):
+                    emit(_progress(outcome, self.clock))
+                log.publish(lease.epoch, _once(kept))
+                upkeep = Upkeep(self.store, state, targets, lease, self.clock, log)
+                for warning in upkeep.after_update():
+                    emit(warning)
+            finally:
+                if self._running is not None:
+                    self._running.close()
         return UpdateResult(update, outcome, results)
 
     def _prepare(self, pipeline: Pipeline, state: PipelineState, scratch: Path) -> PreparedPipeline:
@@ -342,7 +348,7 @@ class Session:
         for version in range(newest, -1, -1):
             try:
                 [(_, actions)] = table.commits(version, version)
-            except LakeflowError:  # The log was cleaned; what the updates said is not.
+            except StateError:  # The log was cleaned; what the updates said is not.
                 return self._told_expectations(name)
             info = actions[0].get("commitInfo", {}).get("lakeflow", {})
             if "expectations" not in info:

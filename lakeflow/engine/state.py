@@ -37,7 +37,6 @@ class TargetEntry:
         place: Its folder.
         table_id: The id with which it was, or is to be, created.
         companions: Role -> (place, table id).
-        flows: Flows into it that have run.
     """
 
     name: str

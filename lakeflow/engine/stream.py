@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,13 +31,26 @@ class FlowStart:
         generation: Into which it writes.
         batch: The last batch that counts as taken.
         ends: Positions after that batch, by source key.
-        staged: Whether batches are only prepared, to be swapped in later.
+        columns: Of all batches that a full refresh has prepared to be swapped in later; None
+            where batches are committed one by one.
     """
 
     generation: Generation
     batch: int
     ends: Mapping[str, Any]
-    staged: bool
+    columns: Schema | None = None
+
+    @property
+    def staged(self) -> bool:
+        """Whether batches are only prepared."""
+        return self.columns is not None
+
+    def after(self, batch: Prepared) -> FlowStart:
+        """Where it goes on behind a batch."""
+        columns = self.columns
+        if columns is not None:
+            columns = merged(columns, Schema.from_delta(batch.main.schema))
+        return replace(self, batch=batch.batch, ends=batch.ends, columns=columns)
 
 
 def run_stream(
@@ -58,32 +71,32 @@ def run_stream(
     writing = run.flow_target(flow, target)
     start = _start(run, flow, writing, staged)
     records = run.writer.records(writing, start.generation)
-    inputs = {leaf.id: run.open_stream(leaf, writing, start.generation) for leaf in flow.streams()}
-    _check_sources(flow, start, inputs)
-    with closing(run.backend.session()) as session:
-        try:
-            if start.ends and not start.staged:
-                acknowledge(run, writing, start.ends, inputs)
-            horizons = {key: found.horizon() for key, found in inputs.items()}
-            while True:
-                run.check_stopped()
-                intent = _intent(run, flow, records, start, inputs, horizons)
-                if intent is None:
-                    return
-                batch = _Batch(run, flow, writing, target, records, intent, inputs)
-                decided = _prepare(batch, session, start)
-                if not start.staged:
-                    decided = _commit(batch, decided, session, start)
-                    try:
-                        acknowledge(run, writing, decided.ends, inputs)
-                    finally:  # The batch is there, whatever the source says.
-                        write_batch_event(run, decided, target.name)
-                    records.delete_before(decided.batch)
-                run.count(flow.name, decided.main.rows, decided.counts)
-                start = replace(start, batch=decided.batch, ends=decided.ends)
-        finally:
-            for found in inputs.values():
-                found.close()
+    with ExitStack() as opened:
+        inputs = {}
+        for leaf in flow.streams():
+            inputs[leaf.id] = run.open_stream(leaf, writing, start.generation)
+            opened.callback(inputs[leaf.id].close)
+        _check_sources(flow, start, inputs)
+        session = opened.enter_context(closing(run.backend.session()))
+        if start.ends and not start.staged:
+            acknowledge(run, writing, start.ends, inputs)
+        horizons = {key: found.horizon() for key, found in inputs.items()}
+        while True:
+            run.check_stopped()
+            intent = _intent(run, flow, records, start, inputs, horizons)
+            if intent is None:
+                return
+            batch = _Batch(run, flow, writing, target, records, intent, inputs)
+            decided = _prepare(batch, session, start)
+            if not start.staged:
+                decided = _commit(batch, decided, session, start)
+                try:
+                    acknowledge(run, writing, decided.ends, inputs)
+                finally:  # The batch is there, whatever the source says.
+                    write_batch_event(run, decided, target.name)
+                records.delete_before(decided.batch)
+            run.count(flow.name, decided.main.rows, decided.counts)
+            start = start.after(decided)
 
 
 def _start(
@@ -92,13 +105,12 @@ def _start(
     if staged is None:
         position = run.writer.position(writing)
         known = {} if position.decided is None else position.decided.ends
-        return FlowStart(position.generation, position.batch, known, staged=False)
+        return FlowStart(position.generation, position.batch, known)
     records = run.writer.records(writing, staged)
-    newest = 0
-    ends: Mapping[str, Any] = {}
-    while (made := staged_batch(run, flow, records, newest + 1)) is not None:
-        newest, ends = newest + 1, made.ends
-    return FlowStart(staged, newest, ends, staged=True)
+    start = FlowStart(staged, 0, {}, flow.query.dataset.schema or Schema(()))
+    while (made := staged_batch(run, flow, records, start.batch + 1)) is not None:
+        start = start.after(made)
+    return start
 
 
 def staged_batch(run: Run, flow: ResolvedFlow, records: FlowRecords, batch: int) -> Prepared | None:
@@ -247,6 +259,7 @@ def _attempt(
             )
         relations[key] = found.relation(taken.start, taken.end, session)
 
+    columns = start.columns
     attempt = Attempt(
         flow=flow,
         flow_id=batch.writing.flow_id,
@@ -255,23 +268,11 @@ def _attempt(
         attempt=attempts[-1].attempt + 1 if attempts else 1,
         epoch=run.epoch,
         update=run.update,
-        table_schema=_table_schema(batch, start),
+        table_schema=batch.target.main.snapshot().schema if columns is None else columns,
         replace=False,
     )
     prepared = prepare(attempt, session, relations, verify, run.store, run.scratch, run.natives)
     return batch.records.write_prepared(prepared)
-
-
-def _table_schema(batch: _Batch, start: FlowStart) -> Schema:
-    """Columns that the batch's rows have to fit."""
-    if not start.staged:
-        return batch.target.main.snapshot().schema
-    schema = batch.flow.query.dataset.schema or Schema(())
-    for number in range(1, start.batch + 1):
-        made = staged_batch(batch.run, batch.flow, batch.records, number)
-        assert made is not None
-        schema = merged(schema, Schema.from_delta(made.main.schema))
-    return schema
 
 
 def static_relations(

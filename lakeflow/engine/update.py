@@ -50,7 +50,7 @@ class FlowResult:
 
     Args:
         name: The flow.
-        state: One of `lakeflow.core.events.FLOW_STATES`.
+        state: `COMPLETED`, `IDLE`, `FAILED`, `SKIPPED` or `STOPPED`.
         rows: Written to its table.
         dropped: Refused and not kept.
         quarantined: Refused and kept beside the table.
@@ -104,12 +104,14 @@ class Update:
     reanalyse: Callable[[], tuple[ResolvedFlow, ...]]
     workers: int
     results: dict[str, FlowResult] = field(default_factory=dict)
-    events: list[Event] = field(default_factory=list)
+    _by_name: dict[str, ResolvedFlow] = field(init=False)
     _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def __post_init__(self) -> None:
+        self._by_name = {flow.name: flow for flow in self.flows}
 
     def execute(self) -> tuple[FlowResult, ...]:
         """Runs all flows; a failing one takes only what reads its table with it."""
-        self._by_name = {flow.name: flow for flow in self.flows}
         for flow in self.flows:
             self.flow_event(flow.name, "QUEUED", f"Flow {flow.name} is QUEUED.")
         for event in definition_events(self.flows, self.run.clock):
@@ -340,8 +342,6 @@ class Update:
 
     def emit(self, event: Event) -> None:
         """Keeps an event for the event log and tells listeners."""
-        with self._lock:
-            self.events.append(event)
         self.run.emit(event)
 
 

@@ -157,14 +157,7 @@ class LocalStore:
             folders.add(target.parent)
         for folder in sorted(folders):
             self._sync_folder(folder)
-            self._make_parents_durable(folder)
-
-    def _make_parents_durable(self, folder: Path) -> None:
-        """A new partition folder is a name in its parent, and so on up to a known folder."""
-        while folder not in self._folders and folder != self.root:
-            self._folders.add(folder)
-            folder = folder.parent
-            self._sync_folder(folder)
+            self.make_folder(folder)
 
     def make_folder_durable(self, folder: str) -> None:
         """Syncs a folder, if there is one."""
@@ -172,15 +165,16 @@ class LocalStore:
             self._sync_folder(self.root / folder)
 
     def make_folder(self, folder: Path) -> None:
-        """Makes a folder and its parents, durably."""
+        """Makes a folder and its parents, durably.
+
+        A folder of the lakehouse that is there already may have been made by a process that
+        ended before its name was durable, or by a backend for a new partition.
+        """
         if folder in self._folders:
             return
-        if not folder.is_dir():
-            if folder != self.root:
-                self.make_folder(folder.parent)
-                folder.mkdir(exist_ok=True)
-            else:
-                folder.mkdir(parents=True, exist_ok=True)
+        if self.root in folder.parents or not folder.is_dir():
+            self.make_folder(folder.parent)
+            folder.mkdir(exist_ok=True)
             self._sync_folder(folder.parent)
         self._folders.add(folder)
 

@@ -131,6 +131,7 @@ class Table:
         self.place = place
         self._handle: DeltaTable | None = None
         self._snapshot: Snapshot | None = None
+        self._durable = -1
         self._lock = threading.RLock()
 
     def exists(self) -> bool:
@@ -185,15 +186,19 @@ class Table:
         with self._lock:
             while True:
                 snapshot = self.snapshot()
+                if snapshot.version > self._durable:
+                    # Whoever wrote it may have ended before its name was durable.
+                    self.store.make_folder_durable(f"{self.place}/{LOG_FOLDER}")
+                    self._durable = snapshot.version
                 failpoint("commit.snapshot")
                 decision = decide(snapshot)
                 if decision.commit is None:
                     return snapshot.version, None
                 version = snapshot.version + 1
                 if write_commit(self.store, self.place, version, decision.commit, now):
+                    self._durable = version
                     return version, decision.commit
                 failpoint("commit.conflict")
-                self.store.make_folder_durable(f"{self.place}/{LOG_FOLDER}")
 
     def create(self, commit: Commit, now: datetime) -> bool:
         """Writes version 0 unless there is one."""

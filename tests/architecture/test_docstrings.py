@@ -6,6 +6,7 @@ import ast
 import doctest
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -59,6 +60,46 @@ def test_no_docstring_only_repeats_the_name(sources):
             if said in {node.name.lower(), f"the_{node.name.lower()}"}:
                 repeating.append(f"{path}:{node.lineno} {name}")
     assert repeating == []
+
+
+def documented_arguments(text: str) -> list[str]:
+    """The names below `Args:`."""
+    section = re.search(r"^Args:\n((?: {4}.*\n?|\n)*)", text, re.MULTILINE)
+    return re.findall(r"^ {4}(\w+):", section[1], re.MULTILINE) if section else []
+
+
+def arguments(node: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    found = node.args
+    return {each.arg for each in (*found.posonlyargs, *found.args, *found.kwonlyargs)} | {
+        each.arg for each in (found.vararg, found.kwarg) if each is not None
+    }
+
+
+def taken(node: ast.AST) -> set[str]:
+    """What may be given to a function, or to a class when one of it is made."""
+    if not isinstance(node, ast.ClassDef):
+        assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        return arguments(node)
+    names: set[str] = set()
+    for each in node.body:
+        if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name):
+            names.add(each.target.id)
+        elif isinstance(each, ast.FunctionDef) and each.name == "__init__":
+            names |= arguments(each)
+    return names
+
+
+def test_no_docstring_tells_of_an_argument_that_is_not_there(sources):
+    kinds = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    stale = [
+        f"{path}:{node.lineno} {node.name}: {name}"
+        for path, tree in sources.items()
+        for node in ast.walk(tree)
+        if isinstance(node, kinds)
+        for name in documented_arguments(ast.get_docstring(node) or "")
+        if name not in taken(node)
+    ]
+    assert stale == []
 
 
 @pytest.mark.parametrize("name", modules())

@@ -165,6 +165,28 @@ def test_what_was_put_is_synced_before_it_counts(tmp_path, recorder):
     assert last == ["t/new"], "the finder syncs, too"
 
 
+@pytest.mark.parametrize("write", ["put", "stage"])
+def test_a_folder_that_somebody_else_has_made_is_synced_into_its_parents(tmp_path, recorder, write):
+    """A process may have ended between making a folder and syncing its name."""
+    (tmp_path / "store" / "t" / "new").mkdir(parents=True)
+    (tmp_path / "store" / "t" / "new" / "staged").write_bytes(b"data")
+    recorded = recorder(tmp_path / "store")
+    store = LocalStore(tmp_path / "store")
+    if write == "put":
+        store.put_if_absent("t/new/file", b"data")
+    else:
+        store.make_durable(["t/new/staged"])
+    synced = [what for step, what, _ in recorded.steps() if step == "sync folder"]
+    assert {".", "t", "t/new"} <= set(synced)
+
+
+def test_the_folders_above_a_new_store_are_synced(tmp_path, recorder):
+    recorded = recorder(tmp_path)
+    LocalStore(tmp_path / "data" / "lakehouse").put_if_absent("file", b"data")
+    synced = [what for step, what, _ in recorded.steps() if step == "sync folder"]
+    assert {".", "data", "data/lakehouse"} <= set(synced)
+
+
 def test_a_file_system_that_lets_two_files_take_one_name_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "link", lambda source, target: Path(target).write_bytes(b""))
     with pytest.raises(StateError, match="two files take one name"):

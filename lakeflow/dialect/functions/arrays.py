@@ -110,12 +110,18 @@ def _array_size(call: Call) -> Typed:
     return size(_of(call)[0])
 
 
-@function("array_contains", arity=2)
-def _contains(call: Call) -> Typed:
+def _sought(call: Call) -> tuple[Typed, Typed]:
+    """An array, and the value that is looked for in it as one of its elements."""
     if VOID in (call.raw(0).type, call.raw(1).type):
-        raise Problem("DATATYPE_MISMATCH.NULL_TYPE", "array_contains(..) of NULL without a type.")
+        raise Problem("DATATYPE_MISMATCH.NULL_TYPE", f"{call.name}(..) of NULL without a type.")
     value, item = _with_element(call, 0, 1)
     _atomic(call, item.type)
+    return value, item
+
+
+@function("array_contains", arity=2)
+def _contains(call: Call) -> Typed:
+    value, item = _sought(call)
     sql = (
         "CASE WHEN {0} IS NULL OR {1} IS NULL THEN NULL WHEN list_contains({0}, {1}) THEN true "
         "WHEN len(list_filter({0}, lambda e: e IS NULL)) > 0 THEN NULL ELSE false END"
@@ -125,10 +131,7 @@ def _contains(call: Call) -> Typed:
 
 @function("array_position", arity=2)
 def _position(call: Call) -> Typed:
-    if VOID in (call.raw(0).type, call.raw(1).type):
-        raise Problem("DATATYPE_MISMATCH.NULL_TYPE", "array_position(..) of NULL without a type.")
-    value, item = _with_element(call, 0, 1)
-    _atomic(call, item.type)
+    value, item = _sought(call)
     sql = (
         "CASE WHEN {0} IS NOT NULL AND {1} IS NOT NULL "
         "THEN coalesce(CAST(list_position({0}, {1}) AS BIGINT), 0) END"

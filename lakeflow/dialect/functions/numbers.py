@@ -117,7 +117,7 @@ def _round(call: Call) -> Typed:
     places = call.whole(1) if len(call) > 1 else 0
     half = "half_even" if call.name == "bround" else "half_up"
     if isinstance(value.type, Decimal):
-        return _round_decimal(value, value.type, places, half)
+        return _decimal_to(value, value.type, places, f"spark_{half}")
     if value.type in INTEGRAL:
         if places >= 0:
             return value
@@ -135,7 +135,8 @@ def _round(call: Call) -> Typed:
     return filled(sql, DOUBLE, value)
 
 
-def _round_decimal(value: Typed, kind: Decimal, places: int, half: str) -> Typed:
+def _decimal_to(value: Typed, kind: Decimal, places: int, division: str) -> Typed:
+    """A decimal with some places left, of a type that has room for a carry."""
     integral = kind.precision - kind.scale + 1
     if places < 0:
         result = Decimal(min(38, max(integral, 1 - places)), 0)
@@ -144,7 +145,7 @@ def _round_decimal(value: Typed, kind: Decimal, places: int, half: str) -> Typed
         result = Decimal(min(38, integral + scale), scale)
     if places >= kind.scale:
         return filled(cast_sql("{0}", result), result, value)
-    return filled(_cut(kind, result, places, f"spark_{half}"), result, value)
+    return filled(_cut(kind, result, places, division), result, value)
 
 
 def _cut(kind: Decimal, result: Decimal, places: int, division: str) -> str:
@@ -180,11 +181,7 @@ def _whole(call: Call, division: str) -> Typed:
     if value.type in INTEGRAL:
         return cast(value, BIGINT, call.zone)
     if isinstance(value.type, Decimal):
-        kind = value.type
-        if kind.scale == 0:
-            return value
-        result = Decimal(min(38, kind.precision - kind.scale + 1), 0)
-        return filled(_cut(kind, result, 0, division), result, value)
+        return value if value.type.scale == 0 else _decimal_to(value, value.type, 0, division)
     name = "floor" if division == "spark_floor_div" else "ceil"
     inner = value.sql if value.type == DOUBLE else f"CAST({value.sql} AS DOUBLE)"
     sql = f"CASE WHEN isnan({inner}) THEN 0 ELSE CAST({name}({inner}) AS BIGINT) END"
@@ -197,17 +194,8 @@ def _whole_to(call: Call, value: Typed, division: str) -> Typed:
         if value.type not in INTEGRAL:
             raise refused(f"{call.name}(..) of {value.type} to a number of digits", "Cast it.")
         value = cast(value, as_decimal(value.type), call.zone)
-    kind = value.type
-    assert isinstance(kind, Decimal)
-    integral = kind.precision - kind.scale + 1
-    if places < 0:
-        result = Decimal(min(38, max(integral, 1 - places)), 0)
-    else:
-        scale = min(kind.scale, places)
-        result = Decimal(min(38, integral + scale), scale)
-    if places >= kind.scale:
-        return filled(cast_sql("{0}", result), result, value)
-    return filled(_cut(kind, result, places, division), result, value)
+    assert isinstance(value.type, Decimal)
+    return _decimal_to(value, value.type, places, division)
 
 
 @function("isnan")

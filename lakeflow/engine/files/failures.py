@@ -51,6 +51,8 @@ def translate(
         error = error.__cause__
     if not isinstance(error, duckdb.Error):
         return None
+    if isinstance(error, duckdb.InterruptException):
+        return Interrupted()
     said = str(error)
     if MISFIT in said:
         return _misfit(said, scan, location)

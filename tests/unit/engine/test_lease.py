@@ -1,4 +1,4 @@
-"""The lease that expires, by a clock that moves only when somebody waits."""
+"""The two leases; the one that expires by a clock that moves only when somebody waits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from lakeflow.core.clock import FixedClock
 from lakeflow.core.errors import LeaseHeld, LeaseLost
-from lakeflow.engine.lease import ExpiringLease
+from lakeflow.engine.lease import ExpiringLease, LockLease
 from lakeflow.tables.store import LocalStore
 
 SECONDS = 30.0
@@ -87,3 +87,16 @@ def test_two_that_wait_get_epochs_of_their_own(store, clock):
     assert (others[0].epoch, late.epoch) == (2, 3)
     with pytest.raises(LeaseLost):
         others[0].check()
+
+
+def test_a_lock_that_could_not_be_recorded_is_given_back(store, tmp_path):
+    (tmp_path / "pipeline").mkdir()
+    (tmp_path / "pipeline" / "epochs").write_text("in the way of a folder")
+    with pytest.raises(FileExistsError):
+        LockLease(store, "pipeline")
+    (tmp_path / "pipeline" / "epochs").unlink()
+    held = LockLease(store, "pipeline")
+    with pytest.raises(LeaseHeld, match="Another update"):
+        LockLease(store, "pipeline")
+    held.release()
+    LockLease(store, "pipeline").release()

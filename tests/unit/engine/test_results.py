@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 
 import pytest
 
-from lakeflow.core.errors import StateError
+from lakeflow.core.errors import Interrupted, StateError
 from lakeflow.core.settings import Settings
 from lakeflow.engine.session import Session
 
@@ -62,6 +63,20 @@ def test_a_flow_that_was_stopped_after_its_first_batch_has_written_it(project):
     result = session.run(project / "p.sql")
     assert (result.state, result.flows[0].state) == ("CANCELED", "STOPPED")
     assert result.flows[0].rows == session.show("t").row_count == 2
+
+
+def test_a_session_that_was_stopped_runs_again(project):
+    declare(
+        project,
+        "CREATE STREAMING TABLE t AS SELECT * FROM STREAM read_files('in', format => 'csv');",
+    )
+    drop(project, "a", "x\n1\n2\n")
+    session = open_session(project)
+    session.stop()
+    with suppress(Interrupted):  # raised where the columns of the files are being looked for
+        assert session.run(project / "p.sql").state == "CANCELED"
+    assert session.run(project / "p.sql").state == "COMPLETED"
+    assert session.show("t").row_count == 2
 
 
 def test_batches_before_a_new_column_count(project):
