@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakeflow.backends.parquet import ParquetFiles, Relation
-from lakeflow.core.errors import CorruptStateError, DataError, Interrupted, LakeflowError
+from lakeflow.core.errors import DataError, Interrupted, LakeflowError, MissingFile
 from lakeflow.core.location import Location
 from lakeflow.core.schema import Schema
 from lakeflow.dialect.types import duckdb_type, identifier
@@ -276,9 +276,14 @@ class DuckDBSession:
 
     def relation(self, sql: str) -> duckdb.DuckDBPyRelation:
         """A query as a relation of this session's connection."""
+        import duckdb
+
         connection = self.connection
         self._backend.prepare(sql)
-        return connection.sql(sql)
+        try:
+            return connection.sql(sql)
+        except duckdb.Error as error:
+            raise translated(error, None) from error
 
     def owns(self, relation: duckdb.DuckDBPyRelation) -> bool:
         """Whether a relation was built on this session's connection."""
@@ -382,16 +387,14 @@ _INTEGER = re.compile(r"(?<![\w'])INT(?:8|16|32|64)(?![\w'])")
 
 def translated(error: Exception, location: Location | None) -> LakeflowError:
     """A DuckDB error as one of ours, without the SQL that the user did not write."""
-    message = str(error).split("\n\nLINE ")[0].split("\nLINE ")[0].strip()
+    message = str(error).split("\n\nLINE ")[0].split("\nLINE ")[0]
+    # What DuckDB advises about memory are settings that its users have and ours do not.
+    message = message.split("\nPossible solutions")[0].strip()
     kind, _, rest = message.partition(": ")
     if "lakeflow:misfit:" in message:
         return DataError(message.split("lakeflow:misfit:", 1)[1].strip(), location=location)
     if (missing := re.match(r'No files found that match the pattern "(.*)"', rest)) is not None:
-        return CorruptStateError(
-            f"The file {missing[1]} is part of the newest version of its table and is missing.",
-            location=location,
-            hint="Restore it from a copy, or rebuild the table with --full-refresh.",
-        )
+        return MissingFile(missing[1], location=location)
     if rest.startswith("More than one row returned by a subquery"):
         return DataError(
             "A subquery that stands for one value has several rows.",

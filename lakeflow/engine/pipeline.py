@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Literal
 from lakeflow.backends.duckdb import DuckDBBackend
 from lakeflow.catalog.places import place_of
 from lakeflow.core.clock import Clock
-from lakeflow.core.errors import StateError
+from lakeflow.core.errors import DefinitionErrors, LakeflowError, StateError
 from lakeflow.core.events import Event
 from lakeflow.core.names import TableName
 from lakeflow.core.schema import Schema
@@ -29,7 +29,7 @@ from lakeflow.engine.resolve import ResolvedFlow
 from lakeflow.engine.run import Run
 from lakeflow.engine.sources import Sources
 from lakeflow.engine.state import PipelineState, RefreshRequest
-from lakeflow.engine.targets import Targets
+from lakeflow.engine.targets import Targets, never_written
 from lakeflow.engine.update import FlowResult, Update
 from lakeflow.pipelines import graph as graphs
 from lakeflow.pipelines.elements import Flow
@@ -170,6 +170,7 @@ class PreparedPipeline:
         """
         surroundings = Surroundings(
             table_schema=self._table_schema,
+            never_written=lambda name: never_written(self._table(name).snapshot(), self.state),
             source=lambda flow, read: self.sources.with_schema(
                 flow, read, rebuilt=flow.target in rebuilt
             ),
@@ -194,17 +195,10 @@ class PreparedPipeline:
         emit: Callable[[Event], None],
         full_refresh: FullRefresh,
     ) -> tuple[FlowResult, ...]:
-        """Runs an update; see `lakeflow.engine.update`.
-
-        Raises:
-            StateError: A table is damaged and is not rebuilt.
-        """
+        """Runs an update; see `lakeflow.engine.update`."""
         rebuilt = frozenset(TableName.parse(name) for name in self._rebuilt(full_refresh))
         flows = self.analyse(rebuilt)
         self.lowerings.save()
-        for name in {*map(str, self.graph.written)} - {*map(str, rebuilt)}:
-            if name in damaged:
-                raise damaged[name]
         request = self._request(full_refresh, lease.epoch)
         writer = BatchWriter(self.store, self.state.id, lease, self.clock)
         run = Run(
@@ -232,12 +226,34 @@ class PreparedPipeline:
             flows,
             self.graph.upstream_of_all(),
             request,
+            {
+                name: error
+                for name, error in damaged.items()
+                if TableName.parse(name) not in rebuilt
+            },
             lambda: self.analyse(rebuilt),
             self.settings.max_concurrent_flows,
         )
         run.emit = emit
         attach(self.state, self.store, flows)
         return running.execute()
+
+    def refuse_lost_tables(self, rebuilt: Collection[TableName]) -> None:
+        """Raises if tables that the pipeline has made are gone and are not rebuilt.
+
+        Raises:
+            DefinitionErrors: Which, each with the way out.
+        """
+        targets = Targets(self.store, self.state, self.clock, NoLease())
+        errors: list[LakeflowError] = []
+        datasets = {flow.query.dataset.name: flow.query.dataset for flow in self.flows}
+        for name in datasets.keys() - {*rebuilt}:
+            try:
+                targets.refuse_lost(datasets[name])
+            except StateError as error:
+                errors.append(error)
+        if errors:
+            raise DefinitionErrors(errors)
 
     def technique(self, flow: ResolvedFlow) -> tuple[str, str]:
         """How a materialized view would be refreshed, and why; nothing is written."""

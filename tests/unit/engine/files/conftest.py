@@ -19,6 +19,7 @@ class Drop:
         self.files = folder / "in"
         self.files.mkdir(parents=True, exist_ok=True)
         self.session = Session(Settings.load({}, lakehouse=folder / "lake"))
+        self.path = "in"
         self.columns = "*"
         self.mode = "STREAM"
         self.options(**options)
@@ -33,19 +34,19 @@ class Drop:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         return path
 
-    def run(self):
+    def run(self, **chosen):
         """One update; the result of the only flow."""
         said = "".join(
             f", {k} => '{v.replace(chr(39), chr(39) * 2)}'" for k, v in self.given.items()
         )
-        source = f"read_files('in'{said})"
+        source = f"read_files('{self.path}'{said})"
         if self.mode == "STREAM":
             text = f"CREATE STREAMING TABLE t AS\nSELECT {self.columns}\nFROM STREAM {source};\n"
         else:
             text = f"CREATE MATERIALIZED VIEW t AS\nSELECT {self.columns}\nFROM {source};\n"
         self.pipeline = self.folder / "pipeline.sql"
         self.pipeline.write_text(text)
-        [result] = self.session.run(self.pipeline).flows
+        [result] = self.session.run(self.pipeline, **chosen).flows
         return result
 
     def taken(self):

@@ -237,6 +237,31 @@ def test_names_of_files(drop, form):
     assert len(found) == 2 * len(NAMES)
 
 
+@pytest.mark.parametrize("way", ["..", "link/..", "file", "pattern"])
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_paths_of_files_are_absolute_and_without_dots(drop, tmp_path, form, way):
+    folder = drop(format=form, schemaHints="id INT")
+    folder.columns = "_rescued_data, _metadata.file_path AS path"
+    landing = tmp_path / "p" / "landing"
+    landing.mkdir()
+    (tmp_path / "p" / "deep" / "inner").mkdir(parents=True)
+    (tmp_path / "p" / "deep" / "landing").mkdir()
+    (tmp_path / "p" / "link").symlink_to(tmp_path / "p" / "deep" / "inner")
+    if way == "link/..":  # The folder above what the link leads to, as the system takes it.
+        landing = tmp_path / "p" / "deep" / "landing"
+    path = landing / f"a.{form}"
+    path.write_text({"csv": "id\nx\n", "json": '{"id":"x"}\n'}[form])
+    folder.path = {
+        "..": "in/../landing",
+        "link/..": "link/../landing",
+        "file": f"in/.././landing/a.{form}",
+        "pattern": f"in/../landing/*.{form}",
+    }[way]
+    [row] = folder.taken()
+    assert row["path"] == str(path)
+    assert json.loads(row["_rescued_data"]) == {"id": "x", "_file_path": str(path)}
+
+
 @pytest.mark.parametrize("form", FORMATS)
 def test_metadata_tells_the_file(drop, form):
     folder = drop(format=form)
@@ -426,3 +451,61 @@ def test_a_view_that_reads_files_whole(drop):
     path.unlink()
     folder.taken()
     assert folder.values("id", "v") == MORE
+
+
+@pytest.mark.parametrize("way", ["put back", "ignoreMissingFiles => true", "--full-refresh"])
+@pytest.mark.parametrize("inferred", [True, False])
+def test_ways_out_of_a_file_that_an_open_batch_names_and_that_is_gone(drop, way, inferred):
+    """The batch was begun, for its intent is there, and could not be read."""
+    folder = drop(format="csv", header="true", schemaEvolutionMode="none")
+    if not inferred:
+        folder.given["schema"] = "id INT, v STRING"
+    folder.put("0.csv", "id,v\n1,x\n")
+    folder.taken()
+    path = folder.put("1.csv", "id,v\n2,y\n")
+    os.truncate(folder.put("2.csv.gz", gzip.compress(b"id,v\n3,z\n" * 99)), 20)
+    assert "2.csv.gz is damaged" in folder.refused()
+    folder.put("2.csv.gz", gzip.compress(b"id,v\n3,z\n"))
+    path.unlink()
+    for _ in range(2):
+        said = folder.refused()
+        assert f"{path} is gone since it was listed" in said
+        assert way in said.replace("Put it", "put")
+    if way == "put back":
+        path.write_text("id,v\n2,y\n")
+        folder.taken()
+    elif way == "--full-refresh":
+        assert folder.run(full_refresh=["t"]).state == "COMPLETED"
+    else:
+        folder.given["ignoreMissingFiles"] = "true"
+        folder.taken()
+    rows = {(1, "x"), (3, "z")} | ({(2, "y")} if way == "put back" else set())
+    assert folder.values("id", "v") == sorted(rows)
+    folder.put("3.csv", "id,v\n4,w\n")
+    folder.taken()
+    assert folder.values("id", "v") == sorted(rows | {(4, "w")})
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_only_what_the_query_reads_is_looked_at(drop, form):
+    bad = {
+        "csv": b"id,n\n1,x\n",
+        "json": b'{"id":1,"n":"x"}\n',
+        "parquet": pq.write_table(pa.table({"id": [1], "n": ["x"]}), sink := io.BytesIO())
+        or sink.getvalue(),
+    }[form]
+    given = {"format": form, "schema": "id BIGINT, n BIGINT"}
+    given.update({"header": "true"} if form == "csv" else {})
+    folder = drop("unread", **given)
+    folder.put(f"a.{form}", bad)
+    folder.columns = "id"
+    assert folder.taken() == [{"id": 1}]
+    folder = drop("read", **given)
+    folder.put(f"a.{form}", bad)
+    folder.columns = "id, n"
+    assert "of the column n is no BIGINT" in folder.refused()
+    folder = drop("rescued", **given, rescuedDataColumn="_rescued_data")
+    path = folder.put(f"a.{form}", bad)
+    folder.columns = "id, _rescued_data"
+    [row] = folder.taken()
+    assert json.loads(row["_rescued_data"]) == {"n": "x", "_file_path": str(path)}
