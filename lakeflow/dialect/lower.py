@@ -26,6 +26,7 @@ from lakeflow.core.errors import DefinitionError
 from lakeflow.core.location import Location
 from lakeflow.core.schema import Field, Schema, Struct, types_within
 from lakeflow.dialect.expressions import EXPECTATION, Expressions
+from lakeflow.dialect.functions.aggregates import AGGREGATES
 from lakeflow.dialect.operators import condition
 from lakeflow.dialect.query import Lowered, Predicate, Query
 from lakeflow.dialect.references import Reads, find_reads
@@ -34,6 +35,9 @@ from lakeflow.dialect.select import Queries
 from lakeflow.dialect.tree import parse_expression
 from lakeflow.dialect.typed import Problem, Typed
 from lakeflow.dialect.types import INTERVALS, identifier
+
+_STEADY = frozenset(("count", "count_if", "min", "max", "bool_and", "bool_or", "every", "some"))
+"""Aggregates that give the same in whatever order the rows come."""
 
 
 def lower_query(
@@ -55,7 +59,22 @@ def lower_query(
         analysis.deterministic,
         tuple(analysis.stateful),
         frozenset(analysis.metadata),
+        all(map(_is_steady, reads.tree.root.walk())),
     )
+
+
+def _is_steady(node: exp.Expr) -> bool:
+    """Whether a part of a query gives the same whatever the order of the rows that it sees."""
+    match node:
+        case exp.Limit() | exp.Offset() | exp.TableSample():
+            return False
+        case exp.Window():
+            function = str(node.this.this).lower() if isinstance(node.this, exp.Func) else ""
+            ranks = ("rank", "dense_rank")
+            return function in (ranks if node.args.get("order") else _STEADY)
+        case exp.Anonymous():
+            return str(node.this).lower() not in AGGREGATES.keys() - _STEADY
+    return True
 
 
 def _schema(relation: Relation, location: Location) -> Schema:

@@ -56,6 +56,8 @@ class Lowered:
         deterministic: Whether the same inputs give the same rows at any time.
         stateful: Why it cannot run batch by batch with its rows appended; empty if it can.
         reads_metadata: Keys of the references whose `_metadata` is used.
+        steady: Whether the same inputs give the same rows each time it runs, in whatever order
+            they come: nothing breaks ties, takes some rows of many or adds up floats.
     """
 
     sql: str
@@ -63,6 +65,7 @@ class Lowered:
     deterministic: bool
     stateful: tuple[str, ...]
     reads_metadata: frozenset[str]
+    steady: bool
 
 
 @dataclass(frozen=True, slots=True)
