@@ -46,13 +46,14 @@ def lower_query(
     hidden: Mapping[str, Struct],
     time_zone: str,
     streams: frozenset[str],
+    names_repeat: bool,
 ) -> Lowered:
     """Lowers a query; see `lakeflow.dialect.query.lower`."""
     reads = find_reads(query.text, query.location)
     analysis = Analysis(reads, inputs, hidden, time_zone, streams)
     analysis.aliases.update(reference.key for reference in reads.references)
     relation = Queries(analysis).query(reads.tree.root, None)
-    schema = _schema(relation, query.location)
+    schema = _schema(relation, query.location, names_repeat)
     return Lowered(
         relation.sql,
         schema,
@@ -77,10 +78,11 @@ def _is_steady(node: exp.Expr) -> bool:
     return True
 
 
-def _schema(relation: Relation, location: Location) -> Schema:
+def _schema(relation: Relation, location: Location, names_repeat: bool) -> Schema:
     fields: list[Field] = []
     for field in relation.fields:
-        if any(known.name.lower() == field.name.lower() for known in fields):
+        known = {before.name.lower() for before in fields}
+        if field.name.lower() in known and not names_repeat:
             raise DefinitionError(
                 f"The query has two columns named {field.name}.",
                 condition="COLUMN_ALREADY_EXISTS",

@@ -110,6 +110,7 @@ def lower(
     hidden: Mapping[str, Struct] | None = None,
     time_zone: str = "UTC",
     streams: frozenset[str] = frozenset(),
+    names_repeat: bool = False,
 ) -> Lowered:
     """Turns a query into DuckDB's SQL.
 
@@ -121,6 +122,7 @@ def lower(
         time_zone: The session's time zone.
         streams: Keys of references that a stream feeds though they are not read with STREAM,
             such as views.
+        names_repeat: Whether two columns may have one name, as those that are only shown.
 
     Raises:
         DefinitionError: The query is wrong: Spark's condition, at the offending token.
@@ -133,7 +135,7 @@ def lower(
     """
     from lakeflow.dialect.lower import lower_query
 
-    return lower_query(query, inputs, hidden or {}, time_zone, streams)
+    return lower_query(query, inputs, hidden or {}, time_zone, streams, names_repeat)
 
 
 def lower_predicate(
