@@ -163,6 +163,7 @@ class DuckDBSession:
     def __init__(self, backend: DuckDBBackend) -> None:
         self._backend = backend
         self._streams: dict[str, RowStream] = {}
+        self._relations: list[duckdb.DuckDBPyRelation] = []
         self._connection: duckdb.DuckDBPyConnection | None = None
 
     @property
@@ -295,8 +296,19 @@ class DuckDBSession:
             return False
         return True
 
+    def text_of(self, relation: duckdb.DuckDBPyRelation) -> str:
+        """A relation as a query of this session.
+
+        What it has computed already, as PIVOT has, lives no longer than the relation; so that is
+        kept as long as the session.
+        """
+        self._relations.append(relation)
+        text: str = relation.sql_query()
+        return text
+
     def close(self) -> None:
         """Ends the session."""
+        self._relations.clear()
         with self._backend._lock:
             if self in self._backend._sessions:
                 self._backend._sessions.remove(self)

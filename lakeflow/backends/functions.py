@@ -3,6 +3,11 @@
 The child is started when the first function needs it and serves all flows of an update, one after
 the other. It ends with this process, whatever happens to it: it watches a pipe that only this
 process holds open.
+
+A result is a Parquet file, which DuckDB reads and writes again as the table's. A stream of batches
+between the two would save about a tenth of the CPU of a flow (5 million rows of five columns: 0.4
+of 3.6 s), and what a file gives is worth more: what user code raises comes before the first row is
+staged, the two libraries need their memory one after the other, and the rows can be read again.
 """
 
 from __future__ import annotations

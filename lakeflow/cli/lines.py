@@ -210,7 +210,8 @@ def description_lines(table: TableDescription) -> Iterator[str]:
     ]
     yield from grid(["column", "type", "comment"], columns)
     yield ""
-    yield from grid(table.schema.names, table.rows, widest=WIDEST_CELL)
+    kinds = [field.type for field in table.schema]
+    yield from grid(table.schema.names, table.rows, kinds, widest=WIDEST_CELL)
     if table.row_count > len(table.rows):
         yield f"… {count(table.row_count - len(table.rows), 'more row')}"
     if table.expectations:
@@ -223,7 +224,6 @@ def description_lines(table: TableDescription) -> Iterator[str]:
 
 def description_json(table: TableDescription) -> dict[str, Any]:
     """A table as one object."""
-    names = table.schema.names
     return {
         "name": str(table.name),
         "kind": table.kind,
@@ -240,7 +240,10 @@ def description_json(table: TableDescription) -> dict[str, Any]:
             for field in table.schema
         ],
         "rows": [
-            {name: json_value(value) for name, value in zip(names, row, strict=True)}
+            {
+                field.name: json_value(value, field.type)
+                for field, value in zip(table.schema, row, strict=True)
+            }
             for row in table.rows
         ],
         "expectations": _expectations_json(table.expectations),

@@ -14,7 +14,21 @@ from lakeflow.cli.session import Batches
 from lakeflow.core.errors import UnsupportedError
 
 
-@click.command("query")
+class _Statement(click.Command):
+    """Takes an argument that begins with a comment of SQL for the statement that it is."""
+
+    def parse_args(self, context: click.Context, given: list[str]) -> list[str]:
+        texts = [word for word in given if word.startswith("--") and _is_text(word)]
+        options = [word for word in given if word not in texts]
+        return super().parse_args(context, [*options, *(["--"] if texts else []), *texts])
+
+
+def _is_text(word: str) -> bool:
+    """Whether a word that begins as an option does is none: those have no spaces in their name."""
+    return "\n" in word or any(char.isspace() for char in word.partition("=")[0])
+
+
+@click.command("query", cls=_Statement)
 @click.argument("sql")
 @common_options
 def command(invocation: Invocation, sql: str) -> int:
@@ -24,18 +38,20 @@ def command(invocation: Invocation, sql: str) -> int:
     """
     from lakeflow.cli.report import is_terminal, json_line
     from lakeflow.cli.text import count, duration, grid, json_value
+    from lakeflow.core.arrow import from_arrow
 
     started = time.monotonic()
     text = sys.stdin.read() if sql == "-" else sql
     batches = invocation.session().query(text)
     names = [str(name) for name in batches.schema.names]
+    kinds = [from_arrow(kind) for kind in batches.schema.types]
     if invocation.as_json:
         _refuse_doubles(names)
         for row in _rows(batches):
-            click.echo(json_line(dict(zip(names, map(json_value, row), strict=True))))
+            click.echo(json_line(dict(zip(names, map(json_value, row, kinds), strict=True))))
         return 0
     printed = 0
-    for line in grid(names, _rows(batches)):
+    for line in grid(names, _rows(batches), kinds):
         click.echo(line)
         printed += 1
     if is_terminal(sys.stdout):

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from itertools import chain, islice
+from struct import pack, unpack
 from typing import Any
+
+from lakeflow.core.schema import FLOAT, Array, DataType, Map, Struct
 
 WIDTHS_FROM = 1000
 """Rows that decide how wide the columns of a grid are; later, longer cells stick out."""
@@ -68,59 +71,103 @@ def printable(text: str) -> str:
     )
 
 
-def cell(value: Any, *, nested: bool = False) -> str:
-    r"""A value of a table, as SQL people write it.
+def cell(value: Any, kind: DataType | None = None) -> str:
+    r"""A value of a table as Spark's `show` prints it.
+
+    Args:
+        value: As Arrow gives it: a map is a list of pairs.
+        kind: Its type; may be left out for texts, numbers and truth values.
 
     Example:
-        >>> cell(None), cell(True), cell([1, None]), cell({"a": "x"}), cell(b"\x01")
-        ('NULL', 'true', '[1, NULL]', "{a: 'x'}", "X'01'")
+        >>> cell(None), cell(True), cell(1e7), cell(b"\x01\xff")
+        ('NULL', 'true', '1.0E7', '[01 FF]')
+        >>> from lakeflow.core.schema import INT, STRING
+        >>> cell([("a", 1)], Map(STRING, INT)), cell([1, None], Array(INT))
+        ('{a -> 1}', '[1, NULL]')
     """
     match value:
         case None:
             return "NULL"
         case bool():
             return str(value).lower()
-        case str():
-            return f"'{printable(value)}'" if nested else printable(value)
+        case float():
+            return _float(value if kind != FLOAT else _shortest(value))
         case bytes():
-            return f"X'{value.hex().upper()}'"
+            return f"[{value.hex(' ').upper()}]"
         case datetime():
-            return value.replace(tzinfo=None).isoformat(" ")
+            text = value.replace(tzinfo=None).isoformat(" ")
+            return text.rstrip("0") if value.microsecond else text
         case Decimal():
             return f"{value:f}"
-        case dict():
-            parts = (f"{printable(k)}: {cell(v, nested=True)}" for k, v in value.items())
-            return "{" + ", ".join(parts) + "}"
-        case tuple() if len(value) == 2:
-            return f"{cell(value[0], nested=True)}: {cell(value[1], nested=True)}"
-        case list():
-            return "[" + ", ".join(cell(item, nested=True) for item in value) + "]"
+    match kind:
+        case Struct(fields):
+            return _braced(cell(value[field.name], field.type) for field in fields)
+        case Map(key, item):
+            return _braced(f"{cell(k, key)} -> {cell(v, item)}" for k, v in value)
+        case Array(element):
+            return "[" + ", ".join(cell(item, element) for item in value) + "]"
     return printable(str(value))
 
 
-def json_value(value: Any) -> Any:
+def _braced(parts: Iterable[str]) -> str:
+    return "{" + ", ".join(parts) + "}"
+
+
+def _float(value: float) -> str:
+    """As Java writes it."""
+    if not math.isfinite(value):
+        return {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
+    if value == 0 or 1e-3 <= abs(value) < 1e7:
+        return repr(value)
+    sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
+    first, *rest = map(str, digits)
+    power = int(exponent) + len(rest)
+    return f"{'-' if sign else ''}{first}.{''.join(rest) or '0'}E{power}"
+
+
+def _shortest(value: float) -> float:
+    """The shortest number that is this one in 32 bits."""
+    if not math.isfinite(value):
+        return value
+    tried = (float(f"{value:.{digits}g}") for digits in range(1, 10))
+    return next(found for found in tried if unpack("f", pack("f", found)) == (value,))
+
+
+def json_value(value: Any, kind: DataType | None = None) -> Any:
     """A value of a table for JSON: nothing is rounded, instants are ISO 8601.
 
+    Args:
+        value: As Arrow gives it: a map is a list of pairs.
+        kind: Its type; may be left out for texts, numbers and truth values.
+
     Example:
-        >>> json_value({"price": Decimal("1.10"), "at": date(2026, 1, 2), "x": float("nan")})
-        {'price': '1.10', 'at': '2026-01-02', 'x': 'NaN'}
+        >>> json_value(Decimal("1.10")), json_value(date(2026, 1, 2)), json_value(float("nan"))
+        ('1.10', '2026-01-02', 'NaN')
+        >>> from lakeflow.core.schema import INT, STRING
+        >>> json_value([("a", 1)], Map(STRING, INT))
+        {'a': 1}
     """
+    if value is None:
+        return None
+    match kind:
+        case Struct(fields):
+            return {field.name: json_value(value[field.name], field.type) for field in fields}
+        case Map(key, item):
+            return {cell(k, key): json_value(v, item) for k, v in value}
+        case Array(element):
+            return [json_value(item, element) for item in value]
     match value:
         case float() if not math.isfinite(value):
-            return {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
+            return _float(value)
+        case float():
+            return value if kind != FLOAT else _shortest(value)
         case Decimal():
             return f"{value:f}"
-        case date() | time():
+        case date():
             return value.isoformat()
-        case timedelta():
-            return value.total_seconds()
         case bytes():
             return value.hex()
-        case dict():
-            return {str(name): json_value(item) for name, item in value.items()}
-        case list() | tuple():
-            return [json_value(item) for item in value]
-        case None | bool() | int() | float() | str():
+        case bool() | int() | str():
             return value
     return str(value)
 
@@ -141,7 +188,11 @@ def width(text: str) -> int:
 
 
 def grid(
-    names: Sequence[str], rows: Iterable[Sequence[Any]], *, widest: int | None = None
+    names: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    kinds: Sequence[DataType] | None = None,
+    *,
+    widest: int | None = None,
 ) -> Iterator[str]:
     r"""Rows under their columns' names; numbers stand to the right.
 
@@ -150,6 +201,7 @@ def grid(
     Args:
         names: The columns' names.
         rows: The rows.
+        kinds: The columns' types; texts, numbers and truth values need none.
         widest: Columns are cut after so many characters; None cuts nothing.
 
     Example:
@@ -159,13 +211,18 @@ def grid(
          1  Ada
         20  NULL
     """
+
+    def line_of(row: Sequence[Any]) -> list[str]:
+        shown = map(cell, row, kinds) if kinds is not None else map(cell, row)
+        return [_cut(text, widest) for text in shown]
+
     remaining = iter(rows)
     first = list(islice(remaining, WIDTHS_FROM))
     right = [_is_numeric(row[index] for row in first) for index in range(len(names))]
     heads = [_cut(printable(name), widest) for name in names]
-    texts = [[_cut(cell(value), widest) for value in row] for row in first]
+    texts = [line_of(row) for row in first]
     widths = [max(map(width, column)) for column in zip(heads, *texts, strict=True)]
-    later = ([_cut(cell(value), widest) for value in row] for row in remaining)
+    later = map(line_of, remaining)
     for line in chain([heads, ["-" * size for size in widths]], texts, later):
         cells = (
             " " * (size - width(text)) + text if to_right else text + " " * (size - width(text))

@@ -26,6 +26,7 @@ from lakeflow.core.errors import DefinitionError
 from lakeflow.core.location import Location
 from lakeflow.core.schema import Field, Schema, Struct, types_within
 from lakeflow.dialect.expressions import EXPECTATION, Expressions
+from lakeflow.dialect.functions.aggregates import AGGREGATES
 from lakeflow.dialect.operators import condition
 from lakeflow.dialect.queries import Queries
 from lakeflow.dialect.query import Lowered, Predicate, Query
@@ -35,6 +36,9 @@ from lakeflow.dialect.tree import parse_expression
 from lakeflow.dialect.typed import Problem, Typed
 from lakeflow.dialect.types import INTERVALS, identifier
 
+_STEADY = frozenset(("count", "count_if", "min", "max", "bool_and", "bool_or", "every", "some"))
+"""Aggregates that give the same in whatever order the rows come."""
+
 
 def lower_query(
     query: Query,
@@ -42,26 +46,43 @@ def lower_query(
     hidden: Mapping[str, Struct],
     time_zone: str,
     streams: frozenset[str],
+    names_repeat: bool,
 ) -> Lowered:
     """Lowers a query; see `lakeflow.dialect.query.lower`."""
     reads = find_reads(query.text, query.location)
     analysis = Analysis(reads, inputs, hidden, time_zone, streams)
     analysis.aliases.update(reference.key for reference in reads.references)
     relation = Queries(analysis).query(reads.tree.root, None)
-    schema = _schema(relation, query.location)
+    schema = _schema(relation, query.location, names_repeat)
     return Lowered(
         relation.sql,
         schema,
         analysis.deterministic,
         tuple(analysis.stateful),
         frozenset(analysis.metadata),
+        all(map(_is_steady, reads.tree.root.walk())),
     )
 
 
-def _schema(relation: Relation, location: Location) -> Schema:
+def _is_steady(node: exp.Expr) -> bool:
+    """Whether a part of a query gives the same whatever the order of the rows that it sees."""
+    match node:
+        case exp.Limit() | exp.Offset() | exp.TableSample():
+            return False
+        case exp.Window():
+            function = str(node.this.this).lower() if isinstance(node.this, exp.Func) else ""
+            ranks = ("rank", "dense_rank")
+            return function in (ranks if node.args.get("order") else _STEADY)
+        case exp.Anonymous():
+            return str(node.this).lower() not in AGGREGATES.keys() - _STEADY
+    return True
+
+
+def _schema(relation: Relation, location: Location, names_repeat: bool) -> Schema:
     fields: list[Field] = []
     for field in relation.fields:
-        if any(known.name.lower() == field.name.lower() for known in fields):
+        known = {before.name.lower() for before in fields}
+        if field.name.lower() in known and not names_repeat:
             raise DefinitionError(
                 f"The query has two columns named {field.name}.",
                 condition="COLUMN_ALREADY_EXISTS",

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
 from lakeflow.core.errors import DefinitionError, UnsupportedError
 from lakeflow.core.location import Location
@@ -89,71 +86,3 @@ def bound(query: Query, keys: Mapping[str, str] | None = None) -> str:
 def is_deterministic(query: Query) -> bool:
     """Whether nothing in the text is known to change from one run to the next."""
     return _CHANGING.search(_MARKED.sub("''", query.text)) is None
-
-
-@lru_cache(maxsize=512)
-def gathers(query: Query) -> str | None:
-    """The word by which a query looks at several rows at once; None if there is none."""
-    import duckdb
-
-    with duckdb.connect() as connection:
-        [(text,)] = connection.execute("SELECT json_serialize_sql(?)", [query.text]).fetchall()
-        names = connection.execute(
-            "SELECT DISTINCT lower(function_name) FROM duckdb_functions() "
-            "WHERE function_type = 'aggregate' OR function_name IN ('geomean', 'wavg', "
-            "'geometric_mean', 'weighted_avg')"
-        ).fetchall()
-    tree = json.loads(text)
-    if tree["error"]:  # such as PIVOT, which is several statements
-        return "pivot"
-    found = _Gathering(frozenset(name for (name,) in names))
-    return next(found.words(tree["statements"]), None)
-
-
-@dataclass(frozen=True, slots=True)
-class _Gathering:
-    """Looks for what makes a row depend on others in DuckDB's own tree of a query.
-
-    Args:
-        aggregates: Names of functions.
-        read: Names of the relations that were met.
-    """
-
-    aggregates: frozenset[str]
-    read: set[str] = field(default_factory=set)
-
-    def words(self, node: Any) -> Iterator[str]:
-        """Each reason, in the user's words."""
-        if isinstance(node, list):
-            for inner in node:
-                yield from self.words(inner)
-        if isinstance(node, dict):
-            yield from self._own(node)
-            for inner in node.values():
-                yield from self.words(inner)
-
-    def _own(self, node: Mapping[str, Any]) -> Iterator[str]:
-        match node:
-            case {"class": "FUNCTION", "function_name": name} if name.lower() in self.aggregates:
-                yield name.removesuffix("_star")
-            case {"class": "WINDOW"}:
-                yield "over"
-            case {"class": "SUBQUERY"}:
-                yield "a subquery"
-            case {"type": "JOIN", "left": left, "right": right}:
-                if "TABLE_FUNCTION" not in (left["type"], right["type"]):
-                    yield "join"
-            case {"type": "SET_OPERATION_NODE", "setop_type": word}:
-                yield word.lower()  # UNION ALL, too: a side may be read whole in each batch
-            case {"type": "RECURSIVE_CTE_NODE" | "PIVOT" | "SHOW_REF" as word}:
-                yield word.partition("_")[0].lower()
-            case {"type": "BASE_TABLE", "table_name": name}:
-                if name.lower() in self.read:
-                    yield f"{name} twice"
-                self.read.add(name.lower())
-            case {"type": "SELECT_NODE", "group_sets": sets, "aggregate_handling": how}:
-                if sets or how != "STANDARD_HANDLING":
-                    yield "group by"
-        yield from (word for word in ("having", "qualify", "sample") if node.get(word))
-        for modifier in node.get("modifiers", ()):
-            yield modifier["type"].removesuffix("_MODIFIER").replace("_", " ").lower()

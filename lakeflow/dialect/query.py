@@ -56,6 +56,8 @@ class Lowered:
         deterministic: Whether the same inputs give the same rows at any time.
         stateful: Why it cannot run batch by batch with its rows appended; empty if it can.
         reads_metadata: Keys of the references whose `_metadata` is used.
+        steady: Whether the same inputs give the same rows each time it runs, in whatever order
+            they come: nothing breaks ties, takes some rows of many or adds up floats.
     """
 
     sql: str
@@ -63,6 +65,7 @@ class Lowered:
     deterministic: bool
     stateful: tuple[str, ...]
     reads_metadata: frozenset[str]
+    steady: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,7 @@ def lower(
     hidden: Mapping[str, Struct] | None = None,
     time_zone: str = "UTC",
     streams: frozenset[str] = frozenset(),
+    names_repeat: bool = False,
 ) -> Lowered:
     """Turns a query into DuckDB's SQL.
 
@@ -118,6 +122,7 @@ def lower(
         time_zone: The session's time zone.
         streams: Keys of references that a stream feeds though they are not read with STREAM,
             such as views.
+        names_repeat: Whether two columns may have one name, as those that are only shown.
 
     Raises:
         DefinitionError: The query is wrong: Spark's condition, at the offending token.
@@ -130,7 +135,7 @@ def lower(
     """
     from lakeflow.dialect.lower import lower_query
 
-    return lower_query(query, inputs, hidden or {}, time_zone, streams)
+    return lower_query(query, inputs, hidden or {}, time_zone, streams, names_repeat)
 
 
 def lower_predicate(

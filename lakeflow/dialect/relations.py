@@ -25,6 +25,12 @@ EMPTY = Source("", (), streaming=False)
 _KINDS = {"": "JOIN", "INNER": "JOIN", "CROSS": "CROSS JOIN", "OUTER": "JOIN"}
 _PARTIAL = ("SEMI", "ANTI")
 
+_INSTEAD = {
+    "event_log": "Each pipeline's events are a table, such as event_log_shop of the pipeline shop: "
+    "SELECT * FROM event_log_shop.",
+}
+"""What to write for a table function that there is not."""
+
 
 class Relations:
     """Lowers the FROM clauses of one place.
@@ -172,9 +178,8 @@ class Relations:
         if name == "range":
             return self._range(node, call)
         if name not in GENERATORS:
-            raise self.analysis.unsupported(
-                call, f"The table function {name}(..)", nearest(name, ["range", *GENERATORS])
-            )
+            hint = _INSTEAD.get(name) or nearest(name, ["range", *GENERATORS])
+            raise self.analysis.unsupported(call, f"The table function {name}(..)", hint)
         alias = node.args.get("alias")
         return self.generate(EMPTY, call, alias, keep=False)
 

@@ -144,6 +144,10 @@ def parse(text: str, location: Location) -> Tree:
     dialect = SparkSql()
     try:
         tokens = dialect.tokenize(text)
+        if not tokens:
+            raise DefinitionError(
+                "The query is empty.", condition="PARSE_EMPTY_STATEMENT", location=location
+            )
         _refuse_stray_commas(tokens, text, location)
         _call_window(tokens)
         found = [root for root in dialect.parser().parse(tokens, text) if root is not None]

@@ -203,18 +203,14 @@ class Analysis:
         self, query: SqlQuery, parsed: Query, inputs: Mapping[str, Leaf | ResolvedQuery]
     ) -> Lowered:
         schemas = {key: found.schema for key, found in inputs.items()}
+        streams = _streams(inputs)
         if query.dialect == "duckdb":
-            return self.surroundings.native.lower_duckdb(query, schemas)
+            return self.surroundings.native.lower_duckdb(query, schemas, streams)
         hidden = {
             key: METADATA
             for key, found in inputs.items()
             if isinstance(found, SourceRead) and found.connector == "files"
         }
-        streams = frozenset(
-            key
-            for key, found in inputs.items()
-            if isinstance(found, ResolvedQuery) and any(leaf.streaming for leaf in found.leaves())
-        )
         return self.surroundings.lowerings.lower(
             parsed,
             schemas,
@@ -228,7 +224,7 @@ class Analysis:
             found.name: self._native_input(flow, dataset, query, found) for found in query.inputs
         }
         schema = self.surroundings.native.schema(
-            query, {name: found.schema for name, found in inputs.items()}
+            query, {name: found.schema for name, found in inputs.items()}, _streams(inputs)
         )
         return ResolvedQuery(dataset, flow, inputs, None, schema)
 
@@ -284,7 +280,7 @@ class Analysis:
         if kind == "streaming_table":
             for found in query.with_views():
                 self._check_lazy(found)
-            reasons = [reason for found in query.with_views() for reason in _stateful(found)]
+            reasons = [reason for found in query.with_views() for reason in self._stateful(found)]
             if reasons:
                 raise DefinitionError(
                     f"Flow {query.flow.name} cannot append batch by batch: {', '.join(reasons)} "
@@ -296,6 +292,12 @@ class Analysis:
         declared = query.dataset.schema
         if declared is not None:
             _check_declared(query, declared)
+
+    def _stateful(self, query: ResolvedQuery) -> tuple[str, ...]:
+        if query.lowered is not None:
+            return query.lowered.stateful
+        assert isinstance(query.flow.query, NativeQuery)
+        return self.surroundings.native.stateful(query.flow.query)
 
     def _check_lazy(self, query: ResolvedQuery) -> None:
         function = query.flow.query
@@ -382,8 +384,17 @@ def _metadata_type() -> Struct:
 METADATA = _metadata_type()
 
 
-def _stateful(query: ResolvedQuery) -> tuple[str, ...]:
-    return () if query.lowered is None else query.lowered.stateful
+def _streams(inputs: Mapping[str, Leaf | ResolvedQuery]) -> frozenset[str]:
+    """The inputs of which only new rows are read, be it through a view."""
+    return frozenset(
+        key
+        for key, found in inputs.items()
+        if (
+            any(leaf.streaming for leaf in found.leaves())
+            if isinstance(found, ResolvedQuery)
+            else found.streaming
+        )
+    )
 
 
 def _told_apart(

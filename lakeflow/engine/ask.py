@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lakeflow.backends.duckdb import DuckDBBackend, relation_sql, translated
-from lakeflow.core.errors import DefinitionError, LakeflowError, UnsupportedError
+from lakeflow.backends.duckdb import DuckDBBackend, DuckDBSession, relation_sql, translated
+from lakeflow.core.errors import LakeflowError, UnsupportedError
 from lakeflow.core.location import Location
 from lakeflow.core.names import TableName
 from lakeflow.core.schema import Schema
@@ -34,9 +34,11 @@ def first_rows(
         backend = _backend(settings, Path(folder))
         with closing(backend), closing(backend.session()) as session:
             session.confine(data_paths(table, snapshot))
-            rows = session.rows(f"SELECT * FROM ({relation}) LIMIT {int(limit)}")
+            text = f"SELECT * FROM ({relation}) LIMIT {int(limit)}"
+            found = _reader(session, text).read_all()
+            rows = tuple(zip(*(column.to_pylist() for column in found.columns), strict=True))
             [(count,)] = session.rows(f"SELECT count(*) FROM ({relation})")
-    return tuple(rows), int(count)
+    return rows, int(count)
 
 
 def answer(
@@ -49,13 +51,7 @@ def answer(
         sql: A query in Spark SQL.
         existing: Finds a table, or raises.
     """
-    import duckdb
-
     location = Location("<query>", 1)
-    if not sql.strip():
-        raise DefinitionError(
-            "The query is empty.", condition="PARSE_EMPTY_STATEMENT", location=location
-        )
     query = parse_query(sql, location)
     relations: dict[str, str] = {}
     schemas: dict[str, Schema] = {}
@@ -79,7 +75,8 @@ def answer(
         relations[reference.key] = relation_sql(
             whole_table(table, snapshot.schema, snapshot.version)
         )
-    lowered = lower(query, schemas, time_zone=settings.session_time_zone)
+    zone = settings.session_time_zone
+    lowered = lower(query, schemas, time_zone=zone, names_repeat=True)
     with_inputs = ", ".join(f"{identifier(key)} AS ({text})" for key, text in relations.items())
     text = f"WITH {with_inputs} SELECT * FROM ({lowered.sql})" if relations else lowered.sql
     backend = _backend(settings, Path(tempfile.gettempdir()))
@@ -87,23 +84,34 @@ def answer(
     session.connection.execute("SET preserve_insertion_order = true")
     session.set_clock(_now())
     session.confine(paths)
+    return _reader(session, text, lowered.schema.names, location)
+
+
+def _reader(
+    session: DuckDBSession,
+    text: str,
+    names: Sequence[str] | None = None,
+    location: Location | None = None,
+) -> pa.RecordBatchReader:
+    """The rows of a query; what goes wrong in a late one is told like an error of the query."""
+    import duckdb
+    import pyarrow as pa
+
     try:
-        return _told(session.relation(text).to_arrow_reader(), location)
+        reader = session.relation(text).to_arrow_reader()
     except duckdb.Error as error:
         raise translated(error, location) from error
-
-
-def _told(reader: pa.RecordBatchReader, location: Location) -> pa.RecordBatchReader:
-    """The same batches; what goes wrong in one of them is told like any error of the query."""
-    import pyarrow as pa
+    fields = zip(names or reader.schema.names, reader.schema, strict=True)
+    schema = pa.schema([field.with_name(name) for name, field in fields])
 
     def batches() -> Iterator[pa.RecordBatch]:
         try:
-            yield from reader
+            for batch in reader:
+                yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
         except (OSError, pa.ArrowException) as error:
             raise translated(error, location) from error
 
-    return pa.RecordBatchReader.from_batches(reader.schema, batches())
+    return pa.RecordBatchReader.from_batches(schema, batches())
 
 
 def data_paths(table: Table, snapshot: Snapshot) -> list[str]:

@@ -88,6 +88,7 @@ class Lowerings:
                 "deterministic": lowered.deterministic,
                 "stateful": list(lowered.stateful),
                 "reads_metadata": sorted(lowered.reads_metadata),
+                "steady": lowered.steady,
             }
         return lowered
 
@@ -172,6 +173,7 @@ def _lowered(value: Mapping[str, Any]) -> Lowered:
         value["deterministic"],
         tuple(value["stateful"]),
         frozenset(value["reads_metadata"]),
+        value["steady"],
     )
 
 

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,8 +24,9 @@ from lakeflow.backends.parquet import ParquetFiles, Relation
 from lakeflow.core.errors import DefinitionError, LakeflowError, MissingFile, UnsupportedError
 from lakeflow.core.schema import Schema
 from lakeflow.core.settings import Settings
+from lakeflow.dialect.batchwise import needs_earlier_batches
 from lakeflow.dialect.query import Lowered
-from lakeflow.dialect.types import from_duckdb_type
+from lakeflow.dialect.types import from_duckdb_type, identifier
 from lakeflow.engine.duckdb_text import lower_duckdb
 from lakeflow.engine.resolve import ResolvedQuery
 from lakeflow.pipelines.elements import NativeQuery, Parameter, SqlQuery
@@ -55,6 +56,7 @@ class Natives:
     process: FunctionProcess
     _found: dict[int, Any] = field(default_factory=dict)
     _results: dict[int, str] = field(default_factory=dict)
+    _stateful: dict[int, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, backend: DuckDBBackend, settings: Settings) -> Natives:
@@ -78,17 +80,28 @@ class Natives:
         found = self._found[id(query)]
         return found if isinstance(found, SqlQuery) else query
 
-    def schema(self, query: NativeQuery, inputs: Mapping[str, Schema]) -> Schema:
+    def schema(
+        self, query: NativeQuery, inputs: Mapping[str, Schema], streams: Collection[str]
+    ) -> Schema:
         """The columns that a function gives over empty inputs.
+
+        Args:
+            query: The function.
+            inputs: Columns of each input.
+            streams: Inputs of which it gets the new rows.
 
         Raises:
             DefinitionError: The function fails, or returns something else than rows.
         """
         if runs_here(query):
-            relations = {name: empty_relation(found) for name, found in inputs.items()}
+            relations = {name: _named(name, found) for name, found in inputs.items()}
             with closing(self.backend.session()) as session:
                 text = self._composed(query, relations, session)
                 described = session.rows(f"DESCRIBE {text}", query.location)
+                if streams:
+                    self._stateful[id(query)] = needs_earlier_batches(
+                        text, map(_name, streams), map(_name, inputs), session.rows
+                    )
             self._results[id(query)] = RELATION
             columns = [(name, kind) for name, kind, *_ in described]
             function = query.function.__name__
@@ -112,6 +125,10 @@ class Natives:
     def is_eager(self, query: NativeQuery) -> bool:
         """Whether a function that was analysed gives its result whole, in memory."""
         return self._results[id(query)] in frames.EAGER
+
+    def stateful(self, query: NativeQuery) -> tuple[str, ...]:
+        """Why a function that was analysed needs rows of earlier batches; empty if it does not."""
+        return self._stateful.get(id(query), ())
 
     def relation(
         self,
@@ -153,9 +170,11 @@ class Natives:
             raise
         return ParquetFiles((path,), query.schema)
 
-    def lower_duckdb(self, query: SqlQuery, schemas: Mapping[str, Schema]) -> Lowered:
+    def lower_duckdb(
+        self, query: SqlQuery, schemas: Mapping[str, Schema], streams: Collection[str]
+    ) -> Lowered:
         """DuckDB's SQL is used as it is."""
-        return lower_duckdb(query, schemas, self.backend)
+        return lower_duckdb(query, schemas, streams, self.backend)
 
     def notes(self, query: ResolvedQuery) -> tuple[str, ...]:
         """What a plan says of a flow beyond its technique, the views that it reads included."""
@@ -202,8 +221,7 @@ class Natives:
                 location=query.location,
                 hint="Build the result from the function's parameters.",
             )
-        text: str = found.sql_query()
-        return text
+        return session.text_of(found)
 
     def _call(self, query: NativeQuery, values: Mapping[str, Any]) -> Any:
         # Functions may import what lies beside their file.
@@ -265,6 +283,16 @@ def runs_here(query: NativeQuery) -> bool:
             hint="Ask for one kind: relations, or frames and Arrow data.",
         )
     return kinds == {RELATION}
+
+
+def _named(name: str, schema: Schema) -> str:
+    """An input without rows under a name by which it is found again in what is made of it."""
+    marked = identifier(_name(name))
+    return f"WITH {marked} AS ({empty_relation(schema)}) SELECT * FROM {marked}"
+
+
+def _name(name: str) -> str:
+    return f"lakeflow input {name}"
 
 
 def _kind(found: Parameter) -> str:

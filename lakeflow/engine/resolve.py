@@ -123,7 +123,7 @@ class ResolvedQuery:
         return (
             self.lowered is not None
             and self.lowered.deterministic
-            and not self.lowered.stateful
+            and self.lowered.steady
             and all(
                 found.repeatable
                 if isinstance(found, ResolvedQuery)

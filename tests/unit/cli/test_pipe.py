@@ -296,6 +296,19 @@ def test_query_as_json_and_from_the_standard_input(piped):
     assert json.loads(done.stdout)["sql"] == "SELECT 2"
 
 
+@pytest.mark.parametrize("text", ["-- why\nSELECT 1", "--why = this\nSELECT 1", "-- a = b"])
+def test_a_query_may_begin_with_a_comment(piped, text):
+    for words in (("query", text, "--json"), ("query", "--json", text), ("--json", "query", text)):
+        assert json.loads(piped(*words).stdout)["sql"] == text
+    assert json.loads(piped("query", "-", "--json", stdin=text).stdout)["sql"] == text
+
+
+def test_an_option_that_there_is_not_is_no_comment(piped):
+    done = piped("query", "--jsn", "SELECT 1")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--jsn" in done.stderr
+
+
 def test_a_query_without_rows_prints_its_columns(piped):
     assert piped("query", "empty").stdout == "a\n-\n"
     assert piped("query", "empty", "--json").stdout == ""

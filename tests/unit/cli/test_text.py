@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import count as forever
 from itertools import islice
 
 import pytest
 
-from lakeflow.cli.text import cell, count, duration, grid, json_value, printable, rate, width
+from lakeflow.cli.text import cell, count, duration, grid, printable, rate, width
 
 
 @pytest.mark.parametrize(
@@ -48,15 +47,15 @@ def test_count_and_rate():
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        (1.0, "1.0"),
         (Decimal("1E+3"), "1000"),
         (Decimal("0.000000100"), "0.000000100"),
-        (datetime(2026, 1, 2, 3, 4, 5, 600, tzinfo=UTC), "2026-01-02 03:04:05.000600"),
-        (datetime(2026, 1, 2), "2026-01-02 00:00:00"),  # noqa: DTZ001 - TIMESTAMP_NTZ
-        (date(2026, 1, 2), "2026-01-02"),
-        (b"\x00\xff", "X'00FF'"),
-        ([("key", Decimal("1.0"))], "['key': 1.0]"),
-        ({"a": {"b": ["x", None]}}, "{a: {b: ['x', NULL]}}"),
+        (-0.0, "-0.0"),
+        (9999999.999, "9999999.999"),
+        (0.001, "0.001"),
+        (0.0001, "1.0E-4"),
+        (1.7976931348623157e308, "1.7976931348623157E308"),
+        (datetime(2026, 1, 2, 3, 4, 5, 600, tzinfo=UTC), "2026-01-02 03:04:05.0006"),
+        (b"", "[]"),
         ("tab\there", r"tab\there"),
     ],
 )
@@ -67,28 +66,7 @@ def test_cell(value, said):
 @pytest.mark.parametrize("hostile", ["\x1b[2J", "\x9b2J", "a\rb", "a\u2028b", "\u202eabc", "\0"])
 def test_no_value_moves_the_cursor(hostile):
     assert printable(hostile).isprintable()
-    assert all(line.isprintable() for line in grid([hostile], [(hostile,), ([hostile],)]))
-
-
-def test_json_loses_nothing_and_is_json():
-    value = {
-        "decimal": Decimal("12345678901234567890.10"),
-        "instant": datetime(2026, 1, 2, tzinfo=UTC),
-        "time": time(1, 2),
-        "span": timedelta(seconds=1.5),
-        "binary": b"\x01",
-        "infinite": [float("inf"), float("-inf"), float("nan")],
-        "map": [("k", 1)],
-    }
-    assert json.loads(json.dumps(json_value(value), allow_nan=False)) == {
-        "decimal": "12345678901234567890.10",
-        "instant": "2026-01-02T00:00:00+00:00",
-        "time": "01:02:00",
-        "span": 1.5,
-        "binary": "01",
-        "infinite": ["Infinity", "-Infinity", "NaN"],
-        "map": [["k", 1]],
-    }
+    assert all(line.isprintable() for line in grid([hostile], [(hostile,), (hostile * 2,)]))
 
 
 def test_a_grid_lines_up_wide_characters():

@@ -8,8 +8,9 @@ import pytest
 from lakeflow.core.errors import DefinitionError, UnsupportedError
 from lakeflow.core.location import Location
 from lakeflow.core.schema import Schema
-from lakeflow.dialect.portable import bound, gathers, is_deterministic, parse_duckdb
-from lakeflow.dialect.query import Query, lower, parse_query
+from lakeflow.dialect.batchwise import needs_earlier_batches
+from lakeflow.dialect.portable import bound, is_deterministic, parse_duckdb
+from lakeflow.dialect.query import lower, parse_query
 from lakeflow.dialect.setup import macros_of
 
 HERE = Location("a.sql", 7, 1)
@@ -98,15 +99,20 @@ def test_duckdb_sql_is_used_as_it_is():
     sql = bound(query, {"lakeflow_input_0": "SELECT 3 AS id"})
     assert duckdb.sql(sql).fetchall() == [(3,)]
     assert is_deterministic(query)
-    assert gathers(query) is None
 
 
 def test_words_within_strings_of_duckdb_sql_say_nothing():
     query = parse_duckdb("SELECT 'now() over' AS x, \"limit\" FROM t -- distinct", HERE)
     assert is_deterministic(query)
-    assert gathers(query) is None
+    assert reasons(query.text) == ()
     assert not is_deterministic(parse_duckdb("SELECT now() AS x FROM t", HERE))
-    assert gathers(parse_duckdb("SELECT sum(x) AS x FROM t", HERE)) == "sum"
+
+
+def reasons(text):
+    with duckdb.connect() as connection:
+        return needs_earlier_batches(
+            text, ["t"], ["u"], lambda sql: connection.execute(sql).fetchall()
+        )
 
 
 @pytest.mark.parametrize(
@@ -115,28 +121,46 @@ def test_words_within_strings_of_duckdb_sql_say_nothing():
         ("SELECT x + 1 AS y FROM t WHERE y > 0", None),
         ("SELECT count, list_sum(l) AS s, [e FOR e IN l] AS m FROM t", None),
         ("SELECT e FROM t, unnest(t.l) AS u(e)", None),
-        ("WITH a AS (FROM t) SELECT x FROM a UNION ALL SELECT 7", "union"),
+        ("SELECT x FROM t WHERE x IN (FROM u SELECT x)", None),
+        ("SELECT t.x, (SELECT count(*) FROM u) AS n FROM t", None),
+        ("SELECT t.x FROM t, u", None),
+        ("SELECT x FROM t ASOF JOIN u USING (x)", None),
+        ("FROM t UNION ALL FROM t", None),
+        ("WITH a AS (FROM t) SELECT x FROM a UNION ALL BY NAME FROM T", None),
+        ("SELECT x FROM u ASOF JOIN t USING (x)", "ASOF"),
+        ("WITH a AS (FROM t) SELECT x FROM a UNION ALL SELECT 7", "rows that are read whole"),
+        ("FROM u", "rows that are read whole"),
         ("SELECT string_agg(x, ',') AS s FROM t", "string_agg"),
+        ("SELECT sum(x) AS x FROM t", "the aggregate sum"),
         ('SELECT "median"(x) AS s FROM t', "median"),
         ("SELECT wavg(x, y) AS s FROM t", "wavg"),
-        ("SELECT x, y.sum() AS s FROM t GROUP BY ALL", "group by"),
-        ("SELECT x FROM t GROUP BY x", "group by"),
-        ("SELECT x FROM t WHERE x IN (FROM u SELECT x)", "a subquery"),
-        ("SELECT t.x FROM t, u", "join"),
-        ("SELECT x FROM t ASOF JOIN u USING (x)", "join"),
-        ("FROM (FROM t SELECT x) a SEMI JOIN T USING (x)", "join"),
-        ("FROM t UNION FROM u", "union"),
-        ("FROM t USING SAMPLE 10%", "sample"),
-        ("FROM t TABLESAMPLE 10%", "sample"),
-        ("SELECT DISTINCT x FROM t", "distinct"),
-        ("FROM t LIMIT 1", "limit"),
-        ("SELECT lag(x) OVER (ORDER BY x) AS y FROM t", "over"),
-        ("PIVOT t ON x USING sum(y)", "pivot"),
-        ("FROM (SUMMARIZE t)", "show"),
+        ("SELECT x, y.sum() AS s FROM t GROUP BY ALL", "GROUP BY"),
+        ("SELECT x FROM t GROUP BY x", "GROUP BY"),
+        ("SELECT x FROM t WHERE x IN (FROM t SELECT x)", "a subquery over a stream"),
+        ("SELECT (SELECT sum(t.x) FROM u) AS n FROM t", "the aggregate sum in a subquery"),
+        ("FROM (FROM t SELECT x) a SEMI JOIN T USING (x)", "a join of two streams"),
+        ("FROM t FULL JOIN u USING (x)", "without a match in a stream"),
+        ("FROM u SEMI JOIN t USING (x)", "without a match in a stream"),
+        ("FROM t POSITIONAL JOIN u", "POSITIONAL"),
+        ("FROM t UNION FROM u", "UNION over a stream"),
+        ("FROM u EXCEPT ALL FROM t", "EXCEPT over a stream"),
+        ("FROM (FROM t UNION ALL FROM t LIMIT 3)", "LIMIT"),
+        ("FROM t USING SAMPLE 10%", "SAMPLE"),
+        ("FROM t TABLESAMPLE 10%", "SAMPLE"),
+        ("SELECT DISTINCT x FROM t", "DISTINCT"),
+        ("FROM t LIMIT 1", "LIMIT"),
+        ("SELECT lag(x) OVER (ORDER BY x) AS y FROM t", "a window function"),
+        ("SELECT x FROM t QUALIFY rank() OVER (ORDER BY x) = 1", "a window function"),
+        ("PIVOT t ON x USING sum(y)", "PIVOT"),
+        ("FROM (SUMMARIZE t)", "SHOW"),
+        ("FROM t, (FROM query('FROM t'))", "query beside a stream"),
+        ("FROM v", "v that is not built from the inputs"),
+        ("WITH RECURSIVE r AS (FROM u UNION ALL FROM r) FROM t, r", None),
     ],
 )
-def test_duckdb_tells_what_gathers_rows(text, word):
-    assert gathers(Query(text, HERE, ())) == word
+def test_duckdb_tells_what_needs_earlier_batches(text, word):
+    found = reasons(text)
+    assert found == () if word is None else any(word in reason for reason in found)
 
 
 def test_a_sample_is_another_one_each_time():

@@ -68,6 +68,27 @@ def test_a_fault_in_a_late_row_is_told_like_one_in_the_first(tmp_path):
     assert raised.value.location is not None
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT a.x, b.x, a.s FROM t a JOIN t b ON a.x = b.x ORDER BY a.x",
+        "WITH c AS (SELECT x FROM t) SELECT x, x, 'b' AS s FROM c WHERE x = 1 ORDER BY 1",
+        "SELECT x, x, s FROM t WHERE x = 1 UNION ALL SELECT x, x, s FROM t WHERE x > 1",
+    ],
+)
+def test_columns_may_have_one_name(session, sql):
+    found = session.query(sql).read_all()
+    assert found.schema.names == ["x", "x", "s"]
+    assert found.column(0).to_pylist()[0] == found.column(1).to_pylist()[0] == 1
+    assert found.column(2).to_pylist()[0] == "b"
+
+
+def test_a_comment_before_a_query_is_none_and_alone_is_empty(session):
+    assert session.query("-- why\nSELECT 1 AS n").read_all().to_pylist() == [{"n": 1}]
+    with pytest.raises(LakeflowError, match=r"<query>:1: \[PARSE_EMPTY_STATEMENT\]"):
+        session.query("-- nothing")
+
+
 def test_rows_come_in_the_order_that_was_asked_for(session):
     found = session.query("SELECT x FROM t ORDER BY x").read_all()
     assert found["x"].to_pylist() == [1, 2, 3]

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
 from lakeflow.core import failpoints
+from lakeflow.core.errors import LakeflowError
 from lakeflow.core.settings import Settings
+from lakeflow.engine.eventlog import SCHEMA
 from lakeflow.engine.session import Session
 
 PIPELINE = """
@@ -272,3 +276,30 @@ def test_what_a_flow_of_another_name_has_written_is_told_of_its_table(project):
     for event in batches:
         (found,) = event.details["data_quality"]["expectations"]
         assert (found["dataset"], found["failed_records"]) == ("bronze", 3)
+
+
+PAGE = Path(__file__).parents[3] / "docs" / "cli.md"
+
+
+def test_the_page_has_every_column_and_its_query_works(tmp_path):
+    page = PAGE.read_text().split("## The event log")[1].split("\n## ")[0]
+    columns = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", page, re.MULTILINE)
+    assert columns == [(f.name, str(f.type).split("<")[0]) for f in SCHEMA]
+    (query,) = re.findall(r'lakeflow query "(.*?)"', page, re.DOTALL)
+    (tmp_path / "shop.sql").write_text(
+        "CREATE MATERIALIZED VIEW even (CONSTRAINT e EXPECT (id % 2 = 0) ON VIOLATION DROP ROW) "
+        "AS SELECT id FROM range(5);"
+    )
+    session = Session(Settings.load({}, lakehouse=tmp_path / "lakehouse"))
+    session.run(tmp_path / "shop.sql")
+    (row,) = session.query(query.replace("\\\n", "\n")).read_all().to_pylist()
+    assert (row["flow"], row["written"], row["dropped"]) == ("even", "3", "2")
+
+
+@pytest.mark.parametrize("argument", ["'shop'", "TABLE(even)"])
+def test_the_function_of_databricks_is_refused_with_the_table(tmp_path, argument):
+    session = Session(Settings.load({}, lakehouse=tmp_path / "lakehouse"))
+    with pytest.raises(LakeflowError) as raised:
+        session.query(f"SELECT * FROM event_log({argument})")
+    assert "event_log(..) is not supported" in raised.value.message
+    assert "FROM event_log_shop" in raised.value.hint
