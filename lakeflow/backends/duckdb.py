@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 PATH = "__lakeflow_path"
 """Column that names the file of a row while a partitioned table is read."""
 
-_SECONDS_BETWEEN_INTERRUPTS = 0.05
-
 
 @dataclass(frozen=True, slots=True)
 class StagedFile:
@@ -139,7 +137,7 @@ class DuckDBBackend:
             with self._lock:
                 for session in self._sessions:
                     session.interrupt()
-            self._closed.wait(_SECONDS_BETWEEN_INTERRUPTS)
+            self._closed.wait(0.05)  # seconds
 
     def close(self) -> None:
         """Ends the instance."""
@@ -275,7 +273,7 @@ class DuckDBSession:
         except duckdb.Error as error:
             raise (stream.failed or translated(error, None)) from error
 
-    def relation(self, sql: str) -> duckdb.DuckDBPyRelation:
+    def relation(self, sql: str, location: Location | None = None) -> duckdb.DuckDBPyRelation:
         """A query as a relation of this session's connection."""
         import duckdb
 
@@ -284,7 +282,7 @@ class DuckDBSession:
         try:
             return connection.sql(sql)
         except duckdb.Error as error:
-            raise translated(error, None) from error
+            raise translated(error, location) from error
 
     def owns(self, relation: duckdb.DuckDBPyRelation) -> bool:
         """Whether a relation was built on this session's connection."""

@@ -98,7 +98,7 @@ def _reader(
     import pyarrow as pa
 
     try:
-        reader = session.relation(text).to_arrow_reader()
+        reader = session.relation(text, location).to_arrow_reader()
     except duckdb.Error as error:
         raise translated(error, location) from error
     fields = zip(names or reader.schema.names, reader.schema, strict=True)
