@@ -14,6 +14,7 @@ import pytest
 from deltalake import DeltaTable
 
 from lakeflow.core import failpoints
+from lakeflow.core.errors import ConfigurationError
 from lakeflow.core.settings import Settings
 from lakeflow.engine.session import Session
 
@@ -272,3 +273,11 @@ def test_what_a_flow_of_another_name_has_written_is_told_of_its_table(project):
     for event in batches:
         (found,) = event.details["data_quality"]["expectations"]
         assert (found["dataset"], found["failed_records"]) == ("bronze", 3)
+
+
+def test_an_update_that_nobody_has_run_is_refused(project):
+    assert project.session.events() == []
+    project.drop()
+    project.run()
+    with pytest.raises(ConfigurationError, match="No update 123"):
+        project.session.events("123")
