@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lakeflow.core.location import Location
-from lakeflow.core.names import TableName
 from lakeflow.engine.dry_run import check_binding
 from lakeflow.engine.resolve import ResolvedFlow, TableRead
 
@@ -63,10 +62,7 @@ def plan_of(prepared: PreparedPipeline, full_refresh: FullRefresh) -> Plan:
     flows = prepared.analyse(frozenset(selected))
     check_binding(prepared.backend, flows)
     return Plan(
-        tuple(
-            _planned(prepared, flow, flow_target in selected)
-            for flow, flow_target in ((flow, flow.query.dataset.name) for flow in flows)
-        )
+        tuple(_planned(prepared, flow, flow.query.dataset.name in selected) for flow in flows)
     )
 
 
@@ -96,12 +92,8 @@ def _inputs(flow: ResolvedFlow) -> tuple[str, ...]:
     names: list[str] = []
     for leaf in (*flow.streams(), *flow.static()):
         if isinstance(leaf, TableRead):
-            name = _short(leaf.name)
+            name = leaf.name.short
         else:
             name = leaf.options.get("path") or leaf.id
         names.append(f"STREAM {name}" if leaf.streaming else name)
     return tuple(names)
-
-
-def _short(name: TableName) -> str:
-    return name.short
