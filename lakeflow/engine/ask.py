@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,26 +82,34 @@ def answer(
     lowered = lower(query, schemas, time_zone=settings.session_time_zone)
     with_inputs = ", ".join(f"{identifier(key)} AS ({text})" for key, text in relations.items())
     text = f"WITH {with_inputs} SELECT * FROM ({lowered.sql})" if relations else lowered.sql
-    backend = _backend(settings, Path(tempfile.gettempdir()))
-    session = backend.session()
-    session.connection.execute("SET preserve_insertion_order = true")
-    session.set_clock(_now())
-    session.confine(paths)
-    try:
-        return _told(session.relation(text).to_arrow_reader(), location)
-    except duckdb.Error as error:
-        raise translated(error, location) from error
+    with ExitStack() as opened:
+        backend = opened.enter_context(closing(_backend(settings, Path(tempfile.gettempdir()))))
+        session = backend.session()
+        session.connection.execute("SET preserve_insertion_order = true")
+        session.set_clock(_now())
+        session.confine(paths)
+        try:
+            reader = session.relation(text).to_arrow_reader()
+        except duckdb.Error as error:
+            raise translated(error, location) from error
+        return _told(reader, location, opened.pop_all())
 
 
-def _told(reader: pa.RecordBatchReader, location: Location) -> pa.RecordBatchReader:
-    """The same batches; what goes wrong in one of them is told like any error of the query."""
+def _told(
+    reader: pa.RecordBatchReader, location: Location, opened: ExitStack
+) -> pa.RecordBatchReader:
+    """The same batches; what goes wrong in one of them is told like any error of the query.
+
+    What was opened for them is closed after the last.
+    """
     import pyarrow as pa
 
     def batches() -> Iterator[pa.RecordBatch]:
-        try:
-            yield from reader
-        except (OSError, pa.ArrowException) as error:
-            raise translated(error, location) from error
+        with opened:
+            try:
+                yield from reader
+            except (OSError, pa.ArrowException) as error:
+                raise translated(error, location) from error
 
     return pa.RecordBatchReader.from_batches(reader.schema, batches())
 
