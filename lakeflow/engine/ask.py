@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,8 @@ def first_rows(
         with closing(backend), closing(backend.session()) as session:
             session.confine(data_paths(table, snapshot))
             text = f"SELECT * FROM ({relation}) LIMIT {int(limit)}"
-            found = _reader(session, text).read_all()
+            reader = _rows(session, text, None)
+            found = _told(reader, reader.schema.names, None, ExitStack()).read_all()
             rows = tuple(zip(*(column.to_pylist() for column in found.columns), strict=True))
             [(count,)] = session.rows(f"SELECT count(*) FROM ({relation})")
     return rows, int(count)
@@ -79,37 +80,47 @@ def answer(
     lowered = lower(query, schemas, time_zone=zone, names_repeat=True)
     with_inputs = ", ".join(f"{identifier(key)} AS ({text})" for key, text in relations.items())
     text = f"WITH {with_inputs} SELECT * FROM ({lowered.sql})" if relations else lowered.sql
-    backend = _backend(settings, Path(tempfile.gettempdir()))
-    session = backend.session()
-    session.connection.execute("SET preserve_insertion_order = true")
-    session.set_clock(_now())
-    session.confine(paths)
-    return _reader(session, text, lowered.schema.names, location)
+    with ExitStack() as opened:
+        backend = opened.enter_context(closing(_backend(settings, Path(tempfile.gettempdir()))))
+        session = backend.session()
+        session.connection.execute("SET preserve_insertion_order = true")
+        session.set_clock(_now())
+        session.confine(paths)
+        rows = _rows(session, text, location)
+        return _told(rows, lowered.schema.names, location, opened.pop_all())
 
 
-def _reader(
-    session: DuckDBSession,
-    text: str,
-    names: Sequence[str] | None = None,
-    location: Location | None = None,
-) -> pa.RecordBatchReader:
-    """The rows of a query; what goes wrong in a late one is told like an error of the query."""
+def _rows(session: DuckDBSession, text: str, location: Location | None) -> pa.RecordBatchReader:
     import duckdb
-    import pyarrow as pa
 
     try:
-        reader = session.relation(text, location).to_arrow_reader()
+        return session.relation(text, location).to_arrow_reader()
     except duckdb.Error as error:
         raise translated(error, location) from error
-    fields = zip(names or reader.schema.names, reader.schema, strict=True)
+
+
+def _told(
+    reader: pa.RecordBatchReader,
+    names: Sequence[str],
+    location: Location | None,
+    opened: ExitStack,
+) -> pa.RecordBatchReader:
+    """The same batches; what goes wrong in one of them is told like any error of the query.
+
+    What was opened for them is closed after the last.
+    """
+    import pyarrow as pa
+
+    fields = zip(names, reader.schema, strict=True)
     schema = pa.schema([field.with_name(name) for name, field in fields])
 
     def batches() -> Iterator[pa.RecordBatch]:
-        try:
-            for batch in reader:
-                yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
-        except (OSError, pa.ArrowException) as error:
-            raise translated(error, location) from error
+        with opened:
+            try:
+                for batch in reader:
+                    yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
+            except (OSError, pa.ArrowException) as error:
+                raise translated(error, location) from error
 
     return pa.RecordBatchReader.from_batches(schema, batches())
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from lakeflow.backends.duckdb import DuckDBSession, RowStream
 from lakeflow.backends.parquet import ParquetFiles, Relation
 from lakeflow.connect.discovery import find_connector
-from lakeflow.connect.source import ArrowScan, FileScan, Limit, Source
+from lakeflow.connect.source import ArrowScan, FileScan, Limit, Offset, Source
 from lakeflow.core.arrow import arrow_schema
 from lakeflow.core.errors import LakeflowError, SourceError, StateError
 from lakeflow.core.names import TableName
@@ -46,16 +46,16 @@ class StreamInput(Protocol):
     def shared(self) -> str:
         """What attachments are recorded under; flows that share it hold each other back."""
 
-    def horizon(self) -> Any:
+    def horizon(self) -> Offset | None:
         """Where this run ends; None if there is nothing at all."""
 
-    def latest(self, start: Any, upto: Any) -> Any:
+    def latest(self, start: Offset | None, upto: Offset) -> Offset:
         """The end of the next batch; equal to `start` if nothing is left."""
 
-    def relation(self, start: Any, end: Any, session: DuckDBSession) -> Relation:
+    def relation(self, start: Offset | None, end: Offset, session: DuckDBSession) -> Relation:
         """What lies after `start` up to `end`."""
 
-    def commit(self, ends: Sequence[Any]) -> None:
+    def commit(self, ends: Sequence[Offset]) -> None:
         """All that share it have taken everything up to the earliest of these positions."""
 
     def close(self) -> None:
@@ -97,12 +97,12 @@ class SourceStream:
         """What attachments to the source are recorded under."""
         return attachment(self.read, self.flow_id)
 
-    def horizon(self) -> Any:
+    def horizon(self) -> Offset | None:
         """Where this run ends."""
         with asking(self.read):
             return self.source.horizon()
 
-    def latest(self, start: Any, upto: Any) -> Any:
+    def latest(self, start: Offset | None, upto: Offset) -> Offset:
         """The end of the next batch; never one before `start`.
 
         A batch that another process has begun may lie beyond this run's horizon.
@@ -112,7 +112,7 @@ class SourceStream:
             forward = start is None or self.source.earliest([start, end]) == start
         return end if forward else start
 
-    def relation(self, start: Any, end: Any, session: DuckDBSession) -> str:
+    def relation(self, start: Offset | None, end: Offset, session: DuckDBSession) -> str:
         """The SELECT of what lies in the range."""
         with asking(self.read):
             scan = self.source.read(start, end)
@@ -120,7 +120,7 @@ class SourceStream:
             return scanned(session, scan, self.read)
         return self.files(scan, self.read, session)
 
-    def commit(self, ends: Sequence[Any]) -> None:
+    def commit(self, ends: Sequence[Offset]) -> None:
         """Lets the source forget what lies before the earliest of these positions."""
         with asking(self.read):
             self.source.commit(self.source.earliest(ends))
@@ -161,7 +161,7 @@ class TableStream:
         """Each reader of a table has a position of its own."""
         return f"{self.flow}:{self.read.id}"
 
-    def horizon(self) -> Any:
+    def horizon(self) -> Offset | None:
         """The newest version, or the pinned one."""
         snapshot = self.table.snapshot() if self.pinned is None else self.table.at(self.pinned)
         self._snapshot = snapshot
@@ -173,7 +173,7 @@ class TableStream:
             snapshot.version,
         ).to_json()
 
-    def latest(self, start: Any, upto: Any) -> Any:
+    def latest(self, start: Offset | None, upto: Offset) -> Offset:
         """The end of the next batch, at most `FILES_PER_BATCH` files on."""
         limit = FeedPosition.from_json(upto)
         begun = None if start is None else FeedPosition.from_json(start)
@@ -192,7 +192,7 @@ class TableStream:
             return start
         return FeedPosition(limit.table_id, limit.generation, first, limit.version).to_json()
 
-    def relation(self, start: Any, end: Any, session: DuckDBSession) -> Relation:  # noqa: ARG002
+    def relation(self, start: Offset | None, end: Offset, session: DuckDBSession) -> Relation:  # noqa: ARG002
         """The files in the range."""
         last = FeedPosition.from_json(end)
         begun = None if start is None else FeedPosition.from_json(start)
@@ -204,13 +204,15 @@ class TableStream:
             files.append(file)
         return files_relation(self.table, files, self.read.schema)
 
-    def commit(self, ends: Sequence[Any]) -> None:
+    def commit(self, ends: Sequence[Offset]) -> None:
         """A table needs no acknowledgement."""
 
     def close(self) -> None:
         """There is nothing to let go of."""
 
-    def _files(self, begun: FeedPosition | None, first: int, last: int) -> Any:
+    def _files(
+        self, begun: FeedPosition | None, first: int, last: int
+    ) -> Iterator[tuple[int, int, DataFile, bool]]:
         try:
             yield from appended(self.table, begun, first, last)
         except NotAppendOnly as error:

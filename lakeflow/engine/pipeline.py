@@ -200,26 +200,11 @@ class PreparedPipeline:
         flows = self.analyse(rebuilt)
         self.lowerings.save()
         request = self._request(full_refresh, lease.epoch)
-        writer = BatchWriter(self.store, self.state.id, lease, self.clock)
-        run = Run(
-            update=update,
-            epoch=lease.epoch,
-            store=self.store,
-            state=self.state,
-            writer=writer,
-            targets=targets,
-            backend=self.backend,
-            natives=self.natives,
-            clock=self.clock,
-            scratch=self.scratch,
-            emit=lambda _: None,
-            open_stream=self.sources.open_stream,
-            read_source=self.sources.read_whole,
-            file_reads=self.sources.file_reads,
-            table_of=lambda name: targets.table(place_of(name)),
-            own=frozenset(self.graph.written),
-        )
+        run = self._run_of(update, lease, targets, lambda name: targets.table(place_of(name)))
+        run.own = frozenset(self.graph.written)
         self._run = run
+        if self.backend.cancelled:  # while the flows were typed
+            run.stopped.set()
         self.sources.run = run
         running = Update(
             run,
@@ -255,6 +240,27 @@ class PreparedPipeline:
         if errors:
             raise DefinitionErrors(errors)
 
+    def _run_of(
+        self, update: str, lease: Lease, targets: Targets, table_of: Callable[[TableName], Table]
+    ) -> Run:
+        return Run(
+            update=update,
+            epoch=lease.epoch,
+            store=self.store,
+            state=self.state,
+            writer=BatchWriter(self.store, self.state.id, lease, self.clock),
+            targets=targets,
+            backend=self.backend,
+            natives=self.natives,
+            clock=self.clock,
+            scratch=self.scratch,
+            emit=lambda _: None,
+            open_stream=self.sources.open_stream,
+            read_source=self.sources.read_whole,
+            file_reads=self.sources.file_reads,
+            table_of=table_of,
+        )
+
     def technique(self, flow: ResolvedFlow) -> tuple[str, str]:
         """How a materialized view would be refreshed, and why; nothing is written."""
         target = self.state.targets().get(str(flow.query.dataset.name))
@@ -265,25 +271,10 @@ class PreparedPipeline:
         if entry is None:
             return "COMPLETE_RECOMPUTE", "it has never been computed"
         writing = FlowTarget(flow.name, entry.id, flow.query.dataset.name, table, {})
-        writer = BatchWriter(self.store, self.state.id, NoLease(), self.clock)
-        run = Run(
-            update="",
-            epoch=0,
-            store=self.store,
-            state=self.state,
-            writer=writer,
-            targets=Targets(self.store, self.state, self.clock, NoLease()),
-            backend=self.backend,
-            natives=self.natives,
-            clock=self.clock,
-            scratch=self.scratch,
-            emit=lambda _: None,
-            open_stream=self.sources.open_stream,
-            read_source=self.sources.read_whole,
-            file_reads=self.sources.file_reads,
-            table_of=self._table,
-        )
-        return why(run, flow, writer.position(writing).decided)
+        lease = NoLease()
+        targets = Targets(self.store, self.state, self.clock, lease)
+        run = self._run_of("", lease, targets, self._table)
+        return why(run, flow, run.writer.position(writing).decided)
 
     def stop(self) -> None:
         """Ends the running update cleanly."""

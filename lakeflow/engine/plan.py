@@ -103,12 +103,8 @@ def _inputs(flow: ResolvedFlow) -> tuple[str, ...]:
     names: list[str] = []
     for leaf in (*flow.streams(), *flow.static()):
         if isinstance(leaf, TableRead):
-            name = _short(leaf.name)
+            name = leaf.name.short
         else:
             name = leaf.options.get("path") or leaf.id
         names.append(f"STREAM {name}" if leaf.streaming else name)
     return tuple(names)
-
-
-def _short(name: TableName) -> str:
-    return name.short

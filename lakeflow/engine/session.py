@@ -191,12 +191,21 @@ class Session:
 
     @_asks
     def events(self, update: str | None = None) -> list[Event]:
-        """The events of an update; of the last one of any pipeline if none is named."""
+        """The events of an update; of the last one of any pipeline if none is named.
+
+        Raises:
+            ConfigurationError: There is no such update.
+        """
         found: list[list[Event]] = []
         for name in pipelines(self.store):
             events = EventLog(self.store, PipelineState(self.store, name), self.clock).read(update)
             if events:
                 found.append(events)
+        if update is not None and not found:
+            raise ConfigurationError(
+                f"No update {update} is in an event log of {self.settings.lakehouse}.",
+                hint="The id of an update is in the result of lakeflow run --json.",
+            )
         return max(found, key=lambda events: events[-1].timestamp, default=[])
 
     @_asks

@@ -75,6 +75,12 @@ def test_every_key_of_a_project_file_is_in_the_docs(root):
     )
 
 
+def test_every_folder_of_tests_is_in_their_document(root, files):
+    text = (root / "tests/README.md").read_text()
+    folders = {path.parts[1] for path in files if path.parts[0] == "tests" and len(path.parts) > 2}
+    assert set(re.findall(r"^\| `(\w+)/` \|", text, re.MULTILINE)) == folders
+
+
 def test_links_between_documents_lead_somewhere(root, files):
     dead = []
     for path in files:

@@ -8,9 +8,6 @@ from pathlib import Path
 LINES_OF_A_FILE = 500
 LINES_OF_A_FUNCTION = 60
 
-LONGER: dict[str, str] = {}
-"""What may be longer, as `path` or `path:function`, and why."""
-
 
 def functions(tree: ast.Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
     return [
@@ -31,12 +28,5 @@ def too_long(root: Path, sources: dict[Path, ast.Module]) -> dict[str, int]:
     return found
 
 
-def test_nothing_is_too_long_without_a_reason(root, sources):
-    unexplained = {
-        name: size for name, size in too_long(root, sources).items() if name not in LONGER
-    }
-    assert unexplained == {}
-
-
-def test_no_reason_outlives_what_it_was_for(root, sources):
-    assert set(LONGER) <= set(too_long(root, sources))
+def test_nothing_is_too_long(root, sources):
+    assert too_long(root, sources) == {}

@@ -10,6 +10,7 @@ from tests.faults.mutations import ROOT, Mutation, apply, mutations
 
 @pytest.mark.parametrize("mutation", list(mutations()), ids=lambda mutation: mutation.name)
 def test_mutation_fits_the_source(tmp_path: Path, mutation: Mutation) -> None:
+    assert mutation.edits
     for edit in mutation.edits:
         (tmp_path / edit.path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / edit.path, tmp_path / edit.path)

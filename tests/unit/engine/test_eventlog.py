@@ -16,7 +16,7 @@ import pytest
 from deltalake import DeltaTable
 
 from lakeflow.core import failpoints
-from lakeflow.core.errors import LakeflowError
+from lakeflow.core.errors import ConfigurationError, LakeflowError
 from lakeflow.core.settings import Settings
 from lakeflow.engine.eventlog import SCHEMA
 from lakeflow.engine.session import Session
@@ -303,3 +303,11 @@ def test_the_function_of_databricks_is_refused_with_the_table(tmp_path, argument
         session.query(f"SELECT * FROM event_log({argument})")
     assert "event_log(..) is not supported" in raised.value.message
     assert "FROM event_log_shop" in raised.value.hint
+
+
+def test_an_update_that_nobody_has_run_is_refused(project):
+    assert project.session.events() == []
+    project.drop()
+    project.run()
+    with pytest.raises(ConfigurationError, match="No update 123"):
+        project.session.events("123")
