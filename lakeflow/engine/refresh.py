@@ -77,7 +77,9 @@ def _computed(run: Run, flow: ResolvedFlow, attempt: Attempt, session: DuckDBSes
             attempt, session, relations, reads.verify, run.store, run.scratch, run.natives
         )
 
-    return reads.run(compute)
+    prepared = reads.run(compute)
+    run.tell_absent(flow, reads)
+    return prepared
 
 
 def current_pins(run: Run, flow: ResolvedFlow) -> dict[str, Pin]:

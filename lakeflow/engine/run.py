@@ -97,6 +97,22 @@ class Run:
                 self.pins[key] = pin
             return pin
 
+    def tell_absent(self, flow: ResolvedFlow, reads: FileReads) -> None:
+        """Warns of columns that a flow has read as NULL because files do not name them."""
+        for found in reads.absent():
+            self.emit(
+                Event(
+                    "flow_progress",
+                    found.message,
+                    self.clock.now(),
+                    "WARN",
+                    dataset=flow.query.dataset.name.short,
+                    flow=flow.name,
+                    location=found.location,
+                    details={"status": "RUNNING"},
+                )
+            )
+
     def count(self, flow: str, rows: int, counts: Counts) -> None:
         """Takes down one batch more of a flow; what it has done counts however it ends."""
         self.outcomes[flow] = self.outcome(flow).plus(rows, counts)

@@ -162,6 +162,7 @@ class Sources:
             read.location,
             metadata=read.metadata,
             rescued_column=read.rescued,
+            declared=_option(read, "schema") is not None,
         )
 
     def file_reads(self, session: DuckDBSession) -> FileReads:

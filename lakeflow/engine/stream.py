@@ -226,7 +226,9 @@ def _commit(
 def _prepare(batch: _Batch, session: DuckDBSession, start: FlowStart) -> Prepared:
     """Computes a batch under the next attempt and makes the record of it durable."""
     reads = batch.run.file_reads(session)
-    return reads.run(lambda: _attempt(batch, session, start, reads.verify))
+    prepared = reads.run(lambda: _attempt(batch, session, start, reads.verify))
+    batch.run.tell_absent(batch.flow, reads)
+    return prepared
 
 
 def _attempt(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -13,6 +13,7 @@ from lakeflow.core.errors import LakeflowError
 from lakeflow.core.location import Location
 from lakeflow.core.schema import Schema
 from lakeflow.engine.files import csv_files, json_files, parquet_files, sql
+from lakeflow.engine.files.absent import Absent, absent_columns
 from lakeflow.engine.files.disk import FileError, FileState, verify, verify_unchanged
 from lakeflow.engine.files.failures import Retry, translate
 from lakeflow.engine.files.json_values import Nested, Scalar, json_conversion, refuse_deep
@@ -38,6 +39,7 @@ class Reading:
         time_zone: Zone of timestamps that do not say one.
         location: Where the user wrote the read.
         careful: Paths of text files that DuckDB refused, to be read row by row here.
+        absent: Takes what a file lacks of the columns; None where it may lack some.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -45,6 +47,7 @@ class Reading:
     time_zone: str
     location: Location | None = None
     careful: frozenset[str] = frozenset()
+    absent: Callable[[Absent], None] | None = None
 
 
 def relation(
@@ -116,6 +119,8 @@ def _csv_parts(output: Output, reading: Reading) -> list[str]:
     parts = []
     for group in groups:
         places = _places(group.names, output, options)
+        if options.header:
+            _tell_absent(group.names, places, group.positions, output, reading)
         cells = []
         for found in output.data:
             text = output.folder_value(found.name, group.positions)
@@ -141,6 +146,19 @@ def _places(names: tuple[str, ...], output: Output, options: ReadOptions) -> dic
         return {f.name: names.index(f.name) for f in output.data if f.name in names}
     lowered = [name.lower() for name in names]
     return {f.name: lowered.index(f.name.lower()) for f in output.data if f.name.lower() in lowered}
+
+
+def _tell_absent(
+    names: tuple[str, ...],
+    places: Mapping[str, int],
+    positions: tuple[int, ...],
+    output: Output,
+    reading: Reading,
+) -> None:
+    if reading.absent is not None:
+        path = output.files[positions[0]].path
+        for found in absent_columns(names, places, path, output, reading.location):
+            reading.absent(found)
 
 
 def _json_parts(output: Output, reading: Reading) -> list[str]:
@@ -192,6 +210,7 @@ def _parquet_parts(output: Output, reading: Reading) -> list[str]:
     for group in parquet_files.groups(reading.connection, output.files):
         names = tuple(name for name, _ in group.columns)
         places = _places(names, output, options)
+        _tell_absent(names, places, group.positions, output, reading)
         file = output.files[group.positions[0]].path
         cells = []
         for found in output.data:
@@ -226,6 +245,8 @@ class FileReads:
     reading: Reading
     _careful: set[str] = field(default_factory=set)
     _skipped: set[str] = field(default_factory=set)
+    _absent: dict[str, Absent] = field(default_factory=dict)
+    _told: set[str] = field(default_factory=set)
     _scans: list[tuple[FileScan, Location]] = field(default_factory=list)
     _states: list[tuple[dict[str, FileState], Location]] = field(default_factory=list)
 
@@ -254,20 +275,40 @@ class FileReads:
         *,
         metadata: bool,
         rescued_column: str | None,
+        declared: bool,
     ) -> str:
         """The SELECT of a scan; see the function `relation`.
+
+        Args:
+            scan: Files, format and options.
+            schema: The columns wanted, in order.
+            location: Where the user wrote the read.
+            metadata: Adds the struct `_metadata`.
+            rescued_column: Name of the JSON text of what did not fit; None without it.
+            declared: Whether the user wrote the columns, so that each file should have them.
 
         Raises:
             SourceError: A file is gone or must not be read.
             DataError: A file cannot be read.
         """
-        return self.look(
-            scan,
-            location,
-            lambda found, reading: relation(
+
+        def select(found: FileScan, reading: Reading) -> str:
+            if declared:
+                reading = replace(reading, absent=self._take_absent)
+            return relation(
                 found, schema, reading, metadata=metadata, rescued_column=rescued_column
-            ),
-        )
+            )
+
+        return self.look(scan, location, select)
+
+    def _take_absent(self, found: Absent) -> None:
+        self._absent.setdefault(found.column, found)
+
+    def absent(self) -> list[Absent]:
+        """Columns of the user's schemas that files did not have, each told once."""
+        new = [found for found in self._absent.values() if found.column not in self._told]
+        self._told |= self._absent.keys()
+        return new
 
     def look(self, scan: FileScan, location: Location, work: Callable[[FileScan, Reading], T]) -> T:
         """Does work on the files of a scan that are there and can be read.

@@ -425,3 +425,28 @@ def test_a_view_that_reads_files_whole(drop):
     path.unlink()
     folder.taken()
     assert folder.values("id", "v") == MORE
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_only_what_the_query_reads_is_looked_at(drop, form):
+    bad = {
+        "csv": b"id,n\n1,x\n",
+        "json": b'{"id":1,"n":"x"}\n',
+        "parquet": pq.write_table(pa.table({"id": [1], "n": ["x"]}), sink := io.BytesIO())
+        or sink.getvalue(),
+    }[form]
+    given = {"format": form, "schema": "id BIGINT, n BIGINT"}
+    given.update({"header": "true"} if form == "csv" else {})
+    folder = drop("unread", **given)
+    folder.put(f"a.{form}", bad)
+    folder.columns = "id"
+    assert folder.taken() == [{"id": 1}]
+    folder = drop("read", **given)
+    folder.put(f"a.{form}", bad)
+    folder.columns = "id, n"
+    assert "of the column n is no BIGINT" in folder.refused()
+    folder = drop("rescued", **given, rescuedDataColumn="_rescued_data")
+    path = folder.put(f"a.{form}", bad)
+    folder.columns = "id, _rescued_data"
+    [row] = folder.taken()
+    assert json.loads(row["_rescued_data"]) == {"n": "x", "_file_path": str(path)}
