@@ -13,7 +13,7 @@ from lakeflow.core.schema import Schema, Struct
 from lakeflow.dialect.query import Lowered, Query, Reference
 from lakeflow.engine.checks import Check, quarantine_schema
 from lakeflow.engine.definition import definition_of
-from lakeflow.engine.fit import grown, refuse_void, widens
+from lakeflow.engine.fit import grown, refuse_void, retyped, widens
 from lakeflow.engine.inputs import connector_of, source_key
 from lakeflow.engine.lowerings import Lowerings
 from lakeflow.engine.resolve import Leaf, ResolvedFlow, ResolvedQuery, SourceRead, TableRead
@@ -42,6 +42,8 @@ class Surroundings:
 
     Args:
         table_schema: Columns of a table of the lakehouse; None if there is none.
+        never_written: Whether a table of the lakehouse has never got a batch, so that the types of
+            its columns bind nobody.
         source: Completes a source's read with its columns.
         connector_options: Names the options of a connector that were given by position.
         native: Analyses native functions.
@@ -51,6 +53,7 @@ class Surroundings:
     """
 
     table_schema: Callable[[TableName], Schema | None]
+    never_written: Callable[[TableName], bool]
     source: SourceSchema
     connector_options: Callable[[str, Reference], Mapping[str, str]]
     native: Natives
@@ -311,7 +314,7 @@ class Analysis:
         name = query.dataset.name
         schema = self.schemas.get(name)
         if schema is None and kind == "streaming_table" and name not in self.surroundings.rebuilt:
-            schema = self.surroundings.table_schema(name)
+            schema = self._table_columns(name, query.schema)
         if schema is None and query.dataset.schema is not None:
             schema = query.dataset.schema.nullable()
         rows = query.schema.nullable()
@@ -338,6 +341,12 @@ class Analysis:
         if query.dataset.has_quarantine:
             beside = quarantine_schema(self.schemas[name])
             self.schemas[name.companion(QUARANTINE_SUFFIX)] = beside
+
+    def _table_columns(self, name: TableName, rows: Schema) -> Schema | None:
+        schema = self.surroundings.table_schema(name)
+        if schema is None or (fitting := retyped(schema, rows)) == schema:
+            return schema
+        return fitting if self.surroundings.never_written(name) else schema
 
     def _checks(self, dataset: Dataset, schema: Schema) -> tuple[Check, ...]:
         errors: list[LakeflowError] = []

@@ -108,6 +108,16 @@ def grown(table: DataType, rows: DataType, *, exact: bool = False) -> DataType |
     return table if rows == table or (not exact and widens(rows, table)) else None
 
 
+def retyped(table: Schema, rows: Schema) -> Schema:
+    """The columns of a table without rows, with the types of a query where those do not fit."""
+    fields = []
+    for field in table.fields:
+        found = rows.find(field.name)
+        fits = found is None or grown(field.type, found.type) is not None
+        fields.append(field if found is None or fits else replace(field, type=found.type))
+    return Schema(tuple(fields))
+
+
 def fit(sql: str, rows: Schema, table: Schema, dataset: str, location: Location) -> Fitted:
     """Fits the rows of a query to the columns that a table has already.
 

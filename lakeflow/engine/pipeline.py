@@ -29,7 +29,7 @@ from lakeflow.engine.resolve import ResolvedFlow
 from lakeflow.engine.run import Run
 from lakeflow.engine.sources import Sources
 from lakeflow.engine.state import PipelineState, RefreshRequest
-from lakeflow.engine.targets import Targets
+from lakeflow.engine.targets import Targets, never_written
 from lakeflow.engine.update import FlowResult, Update
 from lakeflow.pipelines import graph as graphs
 from lakeflow.pipelines.elements import Flow
@@ -170,6 +170,7 @@ class PreparedPipeline:
         """
         surroundings = Surroundings(
             table_schema=self._table_schema,
+            never_written=lambda name: never_written(self._table(name).snapshot(), self.state),
             source=lambda flow, read: self.sources.with_schema(
                 flow, read, rebuilt=flow.target in rebuilt
             ),

@@ -11,9 +11,10 @@ from lakeflow.core.clock import Clock
 from lakeflow.core.errors import DefinitionError, StateError
 from lakeflow.core.names import TableName
 from lakeflow.core.schema import Schema
-from lakeflow.engine.batch import GENERATION, OWNER, generation_of
+from lakeflow.engine.batch import GENERATION, OWNER, application, generation_of
 from lakeflow.engine.checks import quarantine_schema
 from lakeflow.engine.fence import check_epoch, epoch_transaction, fence
+from lakeflow.engine.fit import retyped
 from lakeflow.engine.lease import Lease
 from lakeflow.engine.records import Generation
 from lakeflow.engine.state import PipelineState, TargetEntry
@@ -100,6 +101,8 @@ class Targets:
         self._state.mark_created(entry.name, entry.table_id)
         snapshot = target.main.snapshot()
         refuse_foreign(snapshot, dataset, self._state.id)
+        if retyped(snapshot.schema, schema) != snapshot.schema:
+            self._retype(target, schema, snapshot)
         self._keep_to_declaration(target.main, metadata, dataset, kind)
         generation = generation_of(target.main.snapshot())
         for role, table in target.companions.items():
@@ -211,6 +214,23 @@ class Targets:
             configuration["delta.enableChangeDataFeed"] = "true"
         return configuration
 
+    def _retype(self, target: Target, schema: Schema, snapshot: Snapshot) -> None:
+        """Gives tables that have never got a batch the columns that their query has by now."""
+        if not never_written(snapshot, self._state):
+            return
+
+        def decide(found: Snapshot) -> Decision:
+            check_epoch(found, self._state.id, self._lease)
+            wanted = replace(found.metadata, schema=retyped(found.schema, schema))
+            if wanted == found.metadata:
+                return Decision(None, "its columns are the query's")
+            transactions = epoch_transaction(self._state.id, self._lease)
+            return Decision(Commit("CHANGE COLUMN", metadata=wanted, transactions=transactions))
+
+        for table in (target.main, *target.companions.values()):
+            if table.exists():
+                table.commit(decide, self._clock.now())
+
     def _keep_to_declaration(
         self, table: Table, metadata: TableMetadata, dataset: Dataset, kind: str
     ) -> None:
@@ -232,6 +252,18 @@ class Targets:
             return Decision(Commit("SET TBLPROPERTIES", metadata=wanted))
 
         table.commit(decide, self._clock.now())
+
+
+def never_written(snapshot: Snapshot, state: PipelineState) -> bool:
+    """Whether no flow of a pipeline has ever committed a batch to a table in its generation."""
+    generation = generation_of(snapshot)
+    return (
+        generation is not None
+        and not snapshot.files
+        and all(
+            snapshot.transaction(application(flow.id, generation)) is None for flow in state.flows()
+        )
+    )
 
 
 def refuse_foreign(snapshot: Snapshot, dataset: Dataset, pipeline_id: str | None) -> None:

@@ -19,7 +19,7 @@ from lakeflow.connect.options import checked_options, positive
 from lakeflow.connect.source import ArrowScan, Group, Limit, SourceContext
 from lakeflow.core.arrow import arrow_schema
 from lakeflow.core.errors import ConfigurationError, DataError, SourceError, StateError
-from lakeflow.core.names import nearest
+from lakeflow.core.names import nearest, quote
 from lakeflow.core.schema import STRING, Field, Schema
 from lakeflow_connectors.sqlite.values import Misfit, declared_type, read_column, readable
 
@@ -342,8 +342,11 @@ class SqliteSource:
                 f"holds {misfit.value!r}.",
                 condition="CAST_INVALID_INPUT",
                 location=self._context.location,
-                hint="Mend the row, or read the column as another type: "
-                f"schemaHints => '{field.name} STRING'.",
+                hint="Mend the row: a blob goes with blobs only."
+                if isinstance(misfit.value, bytes)
+                else "Mend the row, or read the column as another type: "
+                f"schemaHints => '{quote(field.name)} STRING'; a table that has rows already is "
+                "rebuilt with --full-refresh.",
             ) from misfit
 
 

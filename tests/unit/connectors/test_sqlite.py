@@ -6,6 +6,7 @@ import datetime as dt
 import itertools
 import json
 import random
+import re
 import sqlite3
 from collections import Counter
 from contextlib import closing
@@ -18,7 +19,13 @@ from lakeflow.connect.ledger import Ledger
 from lakeflow.connect.memory import MemoryRecordStore
 from lakeflow.connect.source import Limit, SourceContext
 from lakeflow.core.clock import SystemClock
-from lakeflow.core.errors import ConfigurationError, DataError, LakeflowError, SourceError
+from lakeflow.core.errors import (
+    ConfigurationError,
+    DataError,
+    DefinitionErrors,
+    LakeflowError,
+    SourceError,
+)
 from lakeflow.core.location import Location
 from lakeflow.core.schema import Schema
 from lakeflow.core.settings import Settings
@@ -382,6 +389,50 @@ def test_a_pipeline_says_which_row_does_not_fit_and_goes_on_when_it_is_mended(da
     assert raised.value.location.line == 3
     database.run("UPDATE t SET x = 3 WHERE c = 3")
     assert run(", maxRowsPerTrigger => 1") == [(1, 1), (2, 2), (3, 3), (4, 4)]
+
+
+@pytest.mark.parametrize("column", ["x", "total price"])
+@pytest.mark.parametrize("before", [False, True])
+def test_the_ways_out_of_a_misfit_work_as_they_are_written(database, tmp_path, column, before):
+    database.run(f'CREATE TABLE t (c INTEGER, "{column}" INTEGER)')
+    if before:
+        database.run("INSERT INTO t VALUES (1, 10)")
+    session = Session(Settings.load({}, lakehouse=tmp_path / "lakehouse"))
+
+    def run(options, **chosen):
+        (tmp_path / "pipeline.sql").write_text(PIPELINE.format(options))
+        (flow,) = session.run(tmp_path / "pipeline.sql", **chosen).flows
+        return flow.error
+
+    if before:
+        assert run("") is None
+    database.run("INSERT INTO t VALUES (2, 'ten')")
+    hint = run("").hint
+    [option] = re.findall(r"schemaHints => '[^']*'", hint)
+    if before:
+        with pytest.raises(DefinitionErrors, match="CANNOT_MERGE"):
+            run(f", {option}")
+        assert "--full-refresh" in hint
+        assert run(f", {option}", full_refresh=["orders"]) is None
+    else:
+        assert session.plan(tmp_path / "pipeline.sql").flows
+        assert run(f", {option}") is None
+    found = session.query("SELECT * FROM orders ORDER BY c").read_all().to_pylist()
+    assert [tuple(row.values()) for row in found] == ([(1, "10")] if before else []) + [(2, "ten")]
+    assert run(f", {option}") is None
+
+
+def test_refused_rows_of_a_retyped_table_go_to_its_quarantine(database, tmp_path):
+    database.run("CREATE TABLE t (c INTEGER, x INTEGER)", "INSERT INTO t VALUES (1, 'ten')")
+    session = Session(Settings.load({}, lakehouse=tmp_path / "lakehouse"))
+    for options, state in (("", "FAILED"), (", schemaHints => 'x STRING'", "COMPLETED")):
+        text = PIPELINE.format(options).replace(
+            "orders AS", "orders (CONSTRAINT short EXPECT (c > 1) ON VIOLATION QUARANTINE) AS"
+        )
+        (tmp_path / "pipeline.sql").write_text(text)
+        assert session.run(tmp_path / "pipeline.sql").state == state
+    [row] = session.query("SELECT x FROM orders_quarantine").read_all().to_pylist()
+    assert row == {"x": "ten"}
 
 
 def test_a_pipeline_reads_a_table_whole(database, tmp_path):
