@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakeflow.backends.parquet import ParquetFiles, Relation
-from lakeflow.core.errors import CorruptStateError, DataError, Interrupted, LakeflowError
+from lakeflow.core.errors import DataError, Interrupted, LakeflowError, MissingFile
 from lakeflow.core.location import Location
 from lakeflow.core.schema import Schema
 from lakeflow.dialect.types import duckdb_type, identifier
@@ -276,9 +276,14 @@ class DuckDBSession:
 
     def relation(self, sql: str) -> duckdb.DuckDBPyRelation:
         """A query as a relation of this session's connection."""
+        import duckdb
+
         connection = self.connection
         self._backend.prepare(sql)
-        return connection.sql(sql)
+        try:
+            return connection.sql(sql)
+        except duckdb.Error as error:
+            raise translated(error, None) from error
 
     def owns(self, relation: duckdb.DuckDBPyRelation) -> bool:
         """Whether a relation was built on this session's connection."""
@@ -387,11 +392,7 @@ def translated(error: Exception, location: Location | None) -> LakeflowError:
     if "lakeflow:misfit:" in message:
         return DataError(message.split("lakeflow:misfit:", 1)[1].strip(), location=location)
     if (missing := re.match(r'No files found that match the pattern "(.*)"', rest)) is not None:
-        return CorruptStateError(
-            f"The file {missing[1]} is part of the newest version of its table and is missing.",
-            location=location,
-            hint="Restore it from a copy, or rebuild the table with --full-refresh.",
-        )
+        return MissingFile(missing[1], location=location)
     if rest.startswith("More than one row returned by a subquery"):
         return DataError(
             "A subquery that stands for one value has several rows.",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from lakeflow.core.location import Location
 
@@ -106,6 +107,24 @@ class StateError(LakeflowError):
 
 class CorruptStateError(StateError):
     """A stored file is damaged."""
+
+
+class MissingFile(CorruptStateError):
+    """A file of a table is missing or cut off.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: str, **said: Any) -> None:
+        super().__init__(
+            f"The file {path} of a table is missing or cut off.",
+            **{
+                "hint": "Restore it from a copy, or rebuild the table with --full-refresh.",
+                **said,
+            },
+        )
+        self.path = path
 
 
 _AGAIN = "run the update again; it goes on from the last batch that was committed"

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ from lakeflow.backends.duckdb import (
 )
 from lakeflow.backends.functions import Call, FunctionProcess
 from lakeflow.backends.parquet import ParquetFiles, Relation
-from lakeflow.core.errors import DefinitionError, LakeflowError, UnsupportedError
+from lakeflow.core.errors import DefinitionError, LakeflowError, MissingFile, UnsupportedError
 from lakeflow.core.schema import Schema
 from lakeflow.core.settings import Settings
 from lakeflow.dialect.query import Lowered
@@ -145,7 +145,12 @@ class Natives:
         scratch.mkdir(parents=True, exist_ok=True)
         path = str(scratch / f"{uuid.uuid4().hex}.parquet")
         call = Call(function.home, query.flow.name, query.flow.target, inputs, query.schema, path)
-        self.process.run(call, function.function.__name__, function.location)
+        try:
+            self.process.run(call, function.function.__name__, function.location)
+        except LakeflowError as error:
+            for missing in _missing(files for files, _ in inputs.values()):
+                raise MissingFile(missing, location=function.location) from error
+            raise
         return ParquetFiles((path,), query.schema)
 
     def lower_duckdb(self, query: SqlQuery, schemas: Mapping[str, Schema]) -> Lowered:
@@ -268,3 +273,8 @@ def _kind(found: Parameter) -> str:
 
 def _is_data(value: Any) -> bool:
     return kind_of_value(value) in CHILD_KINDS or frames.is_stream_of_batches(value)
+
+
+def _missing(inputs: Iterable[ParquetFiles]) -> Iterator[str]:
+    """The files that are gone, whatever a library has said about it."""
+    return (path for files in inputs for path in files.paths if not Path(path).exists())

@@ -195,17 +195,10 @@ class PreparedPipeline:
         emit: Callable[[Event], None],
         full_refresh: FullRefresh,
     ) -> tuple[FlowResult, ...]:
-        """Runs an update; see `lakeflow.engine.update`.
-
-        Raises:
-            StateError: A table is damaged and is not rebuilt.
-        """
+        """Runs an update; see `lakeflow.engine.update`."""
         rebuilt = frozenset(TableName.parse(name) for name in self._rebuilt(full_refresh))
         flows = self.analyse(rebuilt)
         self.lowerings.save()
-        for name in {*map(str, self.graph.written)} - {*map(str, rebuilt)}:
-            if name in damaged:
-                raise damaged[name]
         request = self._request(full_refresh, lease.epoch)
         writer = BatchWriter(self.store, self.state.id, lease, self.clock)
         run = Run(
@@ -233,6 +226,11 @@ class PreparedPipeline:
             flows,
             self.graph.upstream_of_all(),
             request,
+            {
+                name: error
+                for name, error in damaged.items()
+                if TableName.parse(name) not in rebuilt
+            },
             lambda: self.analyse(rebuilt),
             self.settings.max_concurrent_flows,
         )

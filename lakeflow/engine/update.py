@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lakeflow.core.errors import (
+    CorruptStateError,
     Interrupted,
     LakeflowError,
+    MissingFile,
     SchemaChanged,
+    StateError,
     StorageError,
 )
 from lakeflow.core.events import Event, Level
@@ -25,7 +28,7 @@ from lakeflow.engine.fullrefresh import swap
 from lakeflow.engine.lineage import definition_events
 from lakeflow.engine.records import Counts, Generation
 from lakeflow.engine.refresh import run_refresh
-from lakeflow.engine.resolve import ResolvedFlow
+from lakeflow.engine.resolve import ResolvedFlow, TableRead
 from lakeflow.engine.run import Outcome, Run
 from lakeflow.engine.state import RefreshRequest
 from lakeflow.engine.stream import run_stream
@@ -93,6 +96,7 @@ class Update:
         flows: In topological order.
         upstream: Names of the datasets that a dataset's flows read.
         request: A full refresh that is to be finished.
+        damaged: What recovery has found, by the table's complete name; nothing writes these.
         reanalyse: Types the flows again, after a source was found to have new columns.
         workers: Flows that run at the same time.
     """
@@ -101,6 +105,7 @@ class Update:
     flows: tuple[ResolvedFlow, ...]
     upstream: Mapping[TableName, frozenset[TableName]]
     request: RefreshRequest | None
+    damaged: Mapping[str, StateError]
     reanalyse: Callable[[], tuple[ResolvedFlow, ...]]
     workers: int
     results: dict[str, FlowResult] = field(default_factory=dict)
@@ -162,6 +167,10 @@ class Update:
 
     def _table(self, name: TableName, flows: Sequence[str]) -> bool:
         """Runs all flows into one table, and swaps a rebuilt one in."""
+        if str(name) in self.damaged:
+            for flow in flows:
+                self._failed(flow, self.damaged[str(name)], 0.0)
+            return False
         staged = self._staged_generation(name)
         ended = [self._flow(flow, staged) for flow in flows]
         if not all(ended):
@@ -296,6 +305,8 @@ class Update:
         if isinstance(error, OSError):
             error = StorageError.of(error)
         flow = self._by_name[name]
+        if isinstance(error, MissingFile):
+            error = self._named(error, flow)
         self._result(name, "FAILED", seconds, error)
         self.emit(
             Event(
@@ -314,6 +325,22 @@ class Update:
                 },
             )
         )
+
+    def _named(self, error: MissingFile, flow: ResolvedFlow) -> CorruptStateError:
+        """The error with the name of the table that the file is of, and what rebuilds that one."""
+        reads = [leaf for leaf in flow.query.leaves() if isinstance(leaf, TableRead)]
+        found = [(flow.query.dataset.name, flow.query.flow.location)]
+        found += [(leaf.name, leaf.location) for leaf in reads]
+        for name, location in found:
+            if error.path.startswith(f"{self.run.store.url(self.run.table_of(name).place)}/"):
+                whose = "" if name in self.run.own else "the pipeline that writes it and "
+                return CorruptStateError(
+                    f"The file {error.path} of the table {name.short} is missing or cut off.",
+                    location=location,
+                    hint=f"Restore it from a copy, or rebuild the table with {whose}"
+                    f"--full-refresh {name.short}.",
+                )
+        return error
 
     def flow_event(
         self,

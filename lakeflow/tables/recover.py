@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lakeflow.core.errors import CorruptStateError
+from lakeflow.core.errors import CorruptStateError, MissingFile
 from lakeflow.tables.log import LOG_FOLDER, commit_path, newest_version, parse_commit
 from lakeflow.tables.store import Store
 
@@ -58,11 +58,7 @@ def _check_file(store: Store, place: str, added: dict[str, object]) -> None:
 
     path = f"{place}/{unquote(str(added['path']))}"
     if not store.exists(path) or store.size(path) != added["size"]:
-        raise CorruptStateError(
-            f"The file {store.url(path)} is part of the newest version of its table and is "
-            "missing or cut off.",
-            hint="Restore it from a copy, or rebuild the table with --full-refresh.",
-        )
+        raise MissingFile(store.url(path))
 
 
 def _check_checkpoint(store: Store, place: str) -> None:
