@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Literal
 from lakeflow.backends.duckdb import DuckDBBackend
 from lakeflow.catalog.places import place_of
 from lakeflow.core.clock import Clock
-from lakeflow.core.errors import StateError
+from lakeflow.core.errors import DefinitionErrors, LakeflowError, StateError
 from lakeflow.core.events import Event
 from lakeflow.core.names import TableName
 from lakeflow.core.schema import Schema
@@ -237,6 +237,23 @@ class PreparedPipeline:
         run.emit = emit
         attach(self.state, self.store, flows)
         return running.execute()
+
+    def refuse_lost_tables(self, rebuilt: Collection[TableName]) -> None:
+        """Raises if tables that the pipeline has made are gone and are not rebuilt.
+
+        Raises:
+            DefinitionErrors: Which, each with the way out.
+        """
+        targets = Targets(self.store, self.state, self.clock, NoLease())
+        errors: list[LakeflowError] = []
+        datasets = {flow.query.dataset.name: flow.query.dataset for flow in self.flows}
+        for name in datasets.keys() - {*rebuilt}:
+            try:
+                targets.refuse_lost(datasets[name])
+            except StateError as error:
+                errors.append(error)
+        if errors:
+            raise DefinitionErrors(errors)
 
     def technique(self, flow: ResolvedFlow) -> tuple[str, str]:
         """How a materialized view would be refreshed, and why; nothing is written."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -58,19 +59,21 @@ class Plan:
 
 
 def plan_of(prepared: PreparedPipeline, full_refresh: FullRefresh) -> Plan:
-    """Analyses a pipeline and says what would happen; nothing is written."""
+    """Analyses a pipeline and says what would happen; nothing is written.
+
+    Raises:
+        DefinitionErrors: Everything that is declared wrongly, or every table that is lost.
+    """
     selected = prepared.selected(full_refresh)
     flows = prepared.analyse(frozenset(selected))
+    prepared.refuse_lost_tables(selected)
     check_binding(prepared.backend, flows)
-    return Plan(
-        tuple(
-            _planned(prepared, flow, flow_target in selected)
-            for flow, flow_target in ((flow, flow.query.dataset.name) for flow in flows)
-        )
-    )
+    return Plan(tuple(_planned(prepared, flow, selected) for flow in flows))
 
 
-def _planned(prepared: PreparedPipeline, flow: ResolvedFlow, rebuilt: bool) -> PlannedFlow:
+def _planned(
+    prepared: PreparedPipeline, flow: ResolvedFlow, rebuilt: Collection[TableName]
+) -> PlannedFlow:
     technique, reason = _technique(prepared, flow, rebuilt)
     return PlannedFlow(
         flow.name,
@@ -84,11 +87,15 @@ def _planned(prepared: PreparedPipeline, flow: ResolvedFlow, rebuilt: bool) -> P
     )
 
 
-def _technique(prepared: PreparedPipeline, flow: ResolvedFlow, rebuilt: bool) -> tuple[str, str]:
-    if rebuilt:
+def _technique(
+    prepared: PreparedPipeline, flow: ResolvedFlow, rebuilt: Collection[TableName]
+) -> tuple[str, str]:
+    if flow.query.dataset.name in rebuilt:
         return "FULL_REFRESH", "it was asked for"
     if flow.kind == "streaming_table":
         return "APPEND_ONLY", "a streaming table takes each new row once"
+    if any(isinstance(leaf, TableRead) and leaf.name in rebuilt for leaf in flow.static()):
+        return "COMPLETE_RECOMPUTE", "an input is refreshed in full"
     return prepared.technique(flow)
 
 

@@ -150,22 +150,40 @@ class Targets:
         table = self.table(place)
         there = table.exists()
         if known is not None and not rebuild:
-            lost = not there and self._state.was_created(str(dataset.name), known)
-            if lost or (there and table.snapshot().metadata.id != known):
-                what = "gone from" if lost else "another one now in"
-                raise StateError(
-                    f"The table {name.short} was made by this pipeline and is {what} "
-                    f"{self._store.url(place)}.",
-                    location=dataset.location,
-                    hint=f"Bring it back, or make it anew with --full-refresh "
-                    f"{dataset.name.short}.",
-                )
+            self._refuse_lost(dataset, name, table, known)
         if there:
             refuse_foreign(table.snapshot(), replace(dataset, name=name), self._state.id)
             return table.snapshot().metadata.id
         if known is not None and not self._state.was_created(str(dataset.name), known):
             return known
         return str(uuid.uuid4())
+
+    def refuse_lost(self, dataset: Dataset) -> None:
+        """Raises if a table that was made for a dataset is gone, or is another one now.
+
+        Raises:
+            StateError: It is.
+        """
+        entry = self.entries().get(str(dataset.name))
+        if entry is None:
+            return
+        self._refuse_lost(dataset, dataset.name, self.table(entry.place), entry.table_id)
+        for role, (place, known) in entry.companions.items():
+            if known is not None:
+                name = dataset.name.companion(role)
+                self._refuse_lost(dataset, name, self.table(place), known)
+
+    def _refuse_lost(self, dataset: Dataset, name: TableName, table: Table, known: str) -> None:
+        there = table.exists()
+        lost = not there and self._state.was_created(str(dataset.name), known)
+        if lost or (there and table.snapshot().metadata.id != known):
+            what = "gone from" if lost else "another one now in"
+            raise StateError(
+                f"The table {name.short} was made by this pipeline and is {what} "
+                f"{self._store.url(table.place)}.",
+                location=dataset.location,
+                hint=f"Bring it back, or make it anew with --full-refresh {dataset.name.short}.",
+            )
 
     def _create_companion(
         self,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 
 import pytest
 
+from lakeflow.core.errors import DefinitionErrors
 from lakeflow.core.settings import Settings
 from lakeflow.engine.session import Session
 
@@ -40,8 +42,12 @@ def project(tmp_path):
 class Project:
     def __init__(self, folder):
         self.folder = folder
-        self.session = Session(Settings.load({}, lakehouse=folder / "lake"))
         (folder / "in").mkdir()
+
+    @property
+    def session(self):
+        """As of a new process: what one remembers of folders is gone with it."""
+        return Session(Settings.load({}, lakehouse=self.folder / "lake"))
 
     def drop(self, number):
         (self.folder / "in" / f"{number}.csv").write_text(f"n\n{number}\n")
@@ -138,6 +144,37 @@ def test_a_missing_file_of_another_pipeline_s_table(project):
     error = str(found["v"].error)
     assert f"The file {path} of the table a is missing" in error
     assert "the pipeline that writes it and --full-refresh a" in error
+
+
+def test_a_dry_run_tells_every_lost_table_and_the_way_out(project):
+    project.drop(1)
+    project.run()
+    for name in ("a", "sums"):
+        shutil.rmtree(project.folder / "lake/main/default" / name)
+    with pytest.raises(DefinitionErrors) as raised:
+        project.session.plan(project.folder / "p.sql")
+    told = [
+        (e.location.line, re.findall(r"--full-refresh (\w+)", e.hint)) for e in raised.value.errors
+    ]
+    assert told == [(1, ["a"]), (2, ["sums"])]
+    with pytest.raises(DefinitionErrors, match="sums was made by this pipeline and is gone"):
+        project.session.plan(project.folder / "p.sql", full_refresh=["a"])
+    plan = project.session.plan(project.folder / "p.sql", full_refresh=["a", "sums"])
+    assert [flow.technique for flow in plan.flows][:2] == ["FULL_REFRESH"] * 2
+    again = project.run(full_refresh=["a", "sums"])
+    assert again["a"].state == again["sums"].state == "COMPLETED"
+
+
+def test_a_plan_knows_that_a_refreshed_input_changes(project):
+    project.drop(1)
+    project.run()
+
+    def technique(**options):
+        flows = project.session.plan(project.folder / "p.sql", **options).flows
+        return next(flow.technique for flow in flows if flow.name == "sums")
+
+    assert technique() == "NO_OP"
+    assert technique(full_refresh=["a"]) == "COMPLETE_RECOMPUTE"
 
 
 def test_functions_say_the_same(python_pipeline):
