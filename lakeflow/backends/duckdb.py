@@ -387,7 +387,9 @@ _INTEGER = re.compile(r"(?<![\w'])INT(?:8|16|32|64)(?![\w'])")
 
 def translated(error: Exception, location: Location | None) -> LakeflowError:
     """A DuckDB error as one of ours, without the SQL that the user did not write."""
-    message = str(error).split("\n\nLINE ")[0].split("\nLINE ")[0].strip()
+    message = str(error).split("\n\nLINE ")[0].split("\nLINE ")[0]
+    # What DuckDB advises about memory are settings that its users have and ours do not.
+    message = message.split("\nPossible solutions")[0].strip()
     kind, _, rest = message.partition(": ")
     if "lakeflow:misfit:" in message:
         return DataError(message.split("lakeflow:misfit:", 1)[1].strip(), location=location)

@@ -16,6 +16,8 @@ from lakeflow.core.names import nearest
 PREFIX = "LAKEFLOW_"
 _NOT_SETTINGS = {"LAKEFLOW_FAILPOINT"}
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+LEAST_MEMORY = 16 * 10**6
+"""Bytes with which small files can be read and tables written; with half of it they cannot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,12 @@ class Settings:
             settings = replace(cls(), **{name: _read(name, v) for name, v in values.items()})
         except ValueError as error:
             raise ConfigurationError(str(error)) from error
+        if "memory_limit" in values and settings.memory_limit < LEAST_MEMORY:
+            raise ConfigurationError(
+                f"memory_limit is at least {LEAST_MEMORY // 10**6}MB, not "
+                f"{values['memory_limit']!r}.",
+                hint="Write it like 512MB or 2GiB; a number alone counts bytes.",
+            )
         if "%" in (lakehouse := str(settings.lakehouse.absolute())):
             raise ConfigurationError(
                 f"The lakehouse {lakehouse} has a % in its path, which Delta readers take for "

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from lakeflow.backends.duckdb import translated
 from lakeflow.connect.source import FileScan
 from lakeflow.core.errors import LakeflowError
 from lakeflow.core.location import Location
@@ -317,6 +318,8 @@ class FileReads:
             SourceError: A file is gone or must not be read.
             DataError: A file cannot be read.
         """
+        import duckdb
+
         options = read_options(scan, location)
         while True:
             files = tuple(file for file in scan.files if file.path not in self._skipped)
@@ -326,9 +329,11 @@ class FileReads:
             try:
                 result = work(checked, reading)
             except Exception as error:
-                if not self._mended(error, checked, location):
-                    raise
-                continue
+                if self._mended(error, checked, location):
+                    continue
+                if isinstance(error, duckdb.Error):
+                    raise translated(error, location) from error
+                raise
             self._scans.append((checked, location))
             self._states.append((states, location))
             return result

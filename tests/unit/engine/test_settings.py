@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from lakeflow.core.errors import ConfigurationError
-from lakeflow.core.settings import Settings
+from lakeflow.core.errors import ConfigurationError, DefinitionErrors
+from lakeflow.core.settings import LEAST_MEMORY, Settings
+from lakeflow.engine.session import Session
 
 
 @pytest.mark.parametrize(
@@ -16,8 +19,44 @@ from lakeflow.core.settings import Settings
         ("MAX_CONCURRENT_FLOWS", "0", "max_concurrent_flows is a whole number above 0, not '0'"),
         ("LEASE_SECONDS", "nan", "lease_seconds is a number above 0, not 'nan'"),
         ("MEMORY_LIMIT", "1.2.3GB", "'1.2.3GB' is not a size"),
+        ("MEMORY_LIMIT", "5", "memory_limit is at least 16MB, not '5'"),
+        ("MEMORY_LIMIT", "0", "memory_limit is at least 16MB, not '0'"),
+        ("MEMORY_LIMIT", "15.9MB", "memory_limit is at least 16MB, not '15.9MB'"),
     ],
 )
 def test_a_value_that_is_none_names_its_setting(variable, value, said):
     with pytest.raises(ConfigurationError, match=f"^{said}"):
         Settings.load({f"LAKEFLOW_{variable}": value})
+
+
+def test_the_least_memory_is_enough_for_a_small_pipeline(tmp_path):
+    (tmp_path / "in").mkdir()
+    lines = "".join(f"{n},{n % 5000}\n" for n in range(100_000))
+    (tmp_path / "in" / "a.csv").write_text(f"id,v\n{lines}")
+    (tmp_path / "p.sql").write_text(
+        "CREATE STREAMING TABLE a (CONSTRAINT c EXPECT (id > 0) ON VIOLATION DROP ROW) AS "
+        "SELECT * FROM STREAM read_files('in', format => 'csv');\n"
+        "CREATE MATERIALIZED VIEW b AS SELECT v, count(*) AS n FROM a GROUP BY v ORDER BY n, v;\n"
+    )
+    settings = Settings.load({"LAKEFLOW_MEMORY_LIMIT": "16MB"}, lakehouse=tmp_path / "lake")
+    assert settings.memory_limit == LEAST_MEMORY
+    session = Session(settings)
+    assert session.run(tmp_path / "p.sql").state == "COMPLETED"
+    assert session.show("a").row_count == 99_999
+
+
+def test_memory_that_runs_out_while_columns_are_inferred_is_told_as_such(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.csv").write_text("id,v\n" + "1,2\n" * 1_000_000)
+    (tmp_path / "p.sql").write_text(
+        "CREATE STREAMING TABLE a AS SELECT * FROM STREAM read_files('in', format => 'csv');\n"
+    )
+    least = Settings.load({}, lakehouse=tmp_path / "lake", memory_limit=LEAST_MEMORY)
+    session = Session(replace(least, memory_limit=LEAST_MEMORY // 4))
+    with pytest.raises(DefinitionErrors) as raised:
+        session.run(tmp_path / "p.sql")
+    [error] = raised.value.errors
+    assert error.condition == "OUT_OF_MEMORY"
+    assert error.location.file == str(tmp_path / "p.sql")
+    assert "--memory-limit" in error.hint
+    assert "Possible solutions" not in error.message
