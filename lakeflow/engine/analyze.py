@@ -165,7 +165,7 @@ class Analysis:
                 condition="DUPLICATE_FLOW_SQL_CONF",
                 location=flow.location,
                 hint="One zone holds for the whole pipeline: set it in the project file's "
-                "configuration.",
+                f"configuration, or by LAKEFLOW_SESSION_TIME_ZONE={zone} where there is none.",
             )
         query = self.surroundings.native.as_sql(flow.query)
         if isinstance(query, NativeQuery):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -60,3 +62,20 @@ def test_memory_that_runs_out_while_columns_are_inferred_is_told_as_such(tmp_pat
     assert error.location.file == str(tmp_path / "p.sql")
     assert "--memory-limit" in error.hint
     assert "Possible solutions" not in error.message
+
+
+def test_a_single_file_gets_its_time_zone_as_the_hint_says(tmp_path):
+    (tmp_path / "p.sql").write_text(
+        "SET spark.sql.session.timeZone = Europe/Vienna;\n"
+        "CREATE MATERIALIZED VIEW n AS SELECT unix_timestamp(TIMESTAMP '2024-07-01') AS n;\n"
+    )
+    lake = tmp_path / "lake"
+    with pytest.raises(DefinitionErrors) as raised:
+        Session(Settings.load({}, lakehouse=lake)).run(tmp_path / "p.sql")
+    [(variable, zone)] = re.findall(r"(LAKEFLOW_\w+)=(\S+)", raised.value.errors[0].hint)
+    session = Session(Settings.load({variable: zone}, lakehouse=lake))
+    assert session.run(tmp_path / "p.sql").state == "COMPLETED"
+    # Midnight in Vienna was 22 o'clock of the day before in UTC.
+    midnight = datetime(2024, 6, 30, 22, tzinfo=UTC)
+    [row] = session.query("SELECT n FROM n").read_all().to_pylist()
+    assert row == {"n": int(midnight.timestamp())}
