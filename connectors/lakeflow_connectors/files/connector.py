@@ -95,7 +95,8 @@ class FilesSource:
         self._format = file_format
         self._context = context
         self._ledger = context.ledger
-        self._root, pattern = _split(options["path"].removeprefix("file://"))
+        root, pattern = _split(options["path"].removeprefix("file://"))
+        self._root = _without_dots(root)
         name = options.get("pathglobfilter") or options.get("filenamepattern")
         self._patterns = [
             *([] if pattern is None else [glob(pattern)]),
@@ -211,6 +212,13 @@ def _split(path: str) -> tuple[Path, str | None]:
         if any(sign in part for sign in "*?[{") and not Path(*parts[: number + 1]).exists():
             return Path(*parts[:number]), "/" + "/".join(parts[number:])
     return Path(path), None
+
+
+def _without_dots(folder: Path) -> Path:
+    """The folder without `..`, so that its files have one name; links are kept if they can be."""
+    plain = Path(os.path.normpath(folder))
+    same = os.path.realpath(plain) == os.path.realpath(folder)
+    return plain if same else Path(os.path.realpath(folder))
 
 
 def glob(pattern: str) -> re.Pattern[str]:

@@ -19,6 +19,7 @@ class Drop:
         self.files = folder / "in"
         self.files.mkdir(parents=True, exist_ok=True)
         self.session = Session(Settings.load({}, lakehouse=folder / "lake"))
+        self.path = "in"
         self.columns = "*"
         self.mode = "STREAM"
         self.options(**options)
@@ -38,7 +39,7 @@ class Drop:
         said = "".join(
             f", {k} => '{v.replace(chr(39), chr(39) * 2)}'" for k, v in self.given.items()
         )
-        source = f"read_files('in'{said})"
+        source = f"read_files('{self.path}'{said})"
         if self.mode == "STREAM":
             text = f"CREATE STREAMING TABLE t AS\nSELECT {self.columns}\nFROM STREAM {source};\n"
         else:

@@ -236,6 +236,31 @@ def test_names_of_files(drop, form):
     assert len(found) == 2 * len(NAMES)
 
 
+@pytest.mark.parametrize("way", ["..", "link/..", "file", "pattern"])
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_paths_of_files_are_absolute_and_without_dots(drop, tmp_path, form, way):
+    folder = drop(format=form, schemaHints="id INT")
+    folder.columns = "_rescued_data, _metadata.file_path AS path"
+    landing = tmp_path / "p" / "landing"
+    landing.mkdir()
+    (tmp_path / "p" / "deep" / "inner").mkdir(parents=True)
+    (tmp_path / "p" / "deep" / "landing").mkdir()
+    (tmp_path / "p" / "link").symlink_to(tmp_path / "p" / "deep" / "inner")
+    if way == "link/..":  # The folder above what the link leads to, as the system takes it.
+        landing = tmp_path / "p" / "deep" / "landing"
+    path = landing / f"a.{form}"
+    path.write_text({"csv": "id\nx\n", "json": '{"id":"x"}\n'}[form])
+    folder.path = {
+        "..": "in/../landing",
+        "link/..": "link/../landing",
+        "file": f"in/.././landing/a.{form}",
+        "pattern": f"in/../landing/*.{form}",
+    }[way]
+    [row] = folder.taken()
+    assert row["path"] == str(path)
+    assert json.loads(row["_rescued_data"]) == {"id": "x", "_file_path": str(path)}
+
+
 @pytest.mark.parametrize("form", FORMATS)
 def test_metadata_tells_the_file(drop, form):
     folder = drop(format=form)
