@@ -96,7 +96,8 @@ def verify(
                 f"The file {entry.path} is gone since it was listed.",
                 condition="FAILED_READ_FILE.FILE_NOT_EXIST",
                 location=location,
-                hint="Put it back, or set the option ignoreMissingFiles to go on without it.",
+                hint="Put it back, or set ignoreMissingFiles => true to go on without it; "
+                "--full-refresh reads anew the files that are still there, and no others.",
             ) from None
         except OSError as error:
             raise _unreadable(entry, error.strerror, location) from None

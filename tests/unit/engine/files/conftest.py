@@ -34,7 +34,7 @@ class Drop:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         return path
 
-    def run(self):
+    def run(self, **chosen):
         """One update; the result of the only flow."""
         said = "".join(
             f", {k} => '{v.replace(chr(39), chr(39) * 2)}'" for k, v in self.given.items()
@@ -46,7 +46,7 @@ class Drop:
             text = f"CREATE MATERIALIZED VIEW t AS\nSELECT {self.columns}\nFROM {source};\n"
         self.pipeline = self.folder / "pipeline.sql"
         self.pipeline.write_text(text)
-        [result] = self.session.run(self.pipeline).flows
+        [result] = self.session.run(self.pipeline, **chosen).flows
         return result
 
     def taken(self):

@@ -452,6 +452,39 @@ def test_a_view_that_reads_files_whole(drop):
     assert folder.values("id", "v") == MORE
 
 
+@pytest.mark.parametrize("way", ["put back", "ignoreMissingFiles => true", "--full-refresh"])
+@pytest.mark.parametrize("inferred", [True, False])
+def test_ways_out_of_a_file_that_an_open_batch_names_and_that_is_gone(drop, way, inferred):
+    """The batch was begun, for its intent is there, and could not be read."""
+    folder = drop(format="csv", header="true", schemaEvolutionMode="none")
+    if not inferred:
+        folder.given["schema"] = "id INT, v STRING"
+    folder.put("0.csv", "id,v\n1,x\n")
+    folder.taken()
+    path = folder.put("1.csv", "id,v\n2,y\n")
+    os.truncate(folder.put("2.csv.gz", gzip.compress(b"id,v\n3,z\n" * 99)), 20)
+    assert "2.csv.gz is damaged" in folder.refused()
+    folder.put("2.csv.gz", gzip.compress(b"id,v\n3,z\n"))
+    path.unlink()
+    for _ in range(2):
+        said = folder.refused()
+        assert f"{path} is gone since it was listed" in said
+        assert way in said.replace("Put it", "put")
+    if way == "put back":
+        path.write_text("id,v\n2,y\n")
+        folder.taken()
+    elif way == "--full-refresh":
+        assert folder.run(full_refresh=["t"]).state == "COMPLETED"
+    else:
+        folder.given["ignoreMissingFiles"] = "true"
+        folder.taken()
+    rows = {(1, "x"), (3, "z")} | ({(2, "y")} if way == "put back" else set())
+    assert folder.values("id", "v") == sorted(rows)
+    folder.put("3.csv", "id,v\n4,w\n")
+    folder.taken()
+    assert folder.values("id", "v") == sorted(rows | {(4, "w")})
+
+
 @pytest.mark.parametrize("form", FORMATS)
 def test_only_what_the_query_reads_is_looked_at(drop, form):
     bad = {
