@@ -242,8 +242,8 @@ class Targets:
             wanted = replace(found.metadata, schema=retyped(found.schema, schema))
             if wanted == found.metadata:
                 return Decision(None, "its columns are the query's")
-            transactions = epoch_transaction(self._state.id, self._lease)
-            return Decision(Commit("CHANGE COLUMN", metadata=wanted, transactions=transactions))
+            epoch = epoch_transaction(self._state.id, self._lease)
+            return Decision(Commit("CHANGE COLUMN", metadata=wanted, transactions=epoch))
 
         for table in (target.main, *target.companions.values()):
             if table.exists():
