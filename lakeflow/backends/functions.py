@@ -39,6 +39,8 @@ class Call:
 
     Args:
         home: The definition file that declares it.
+        modules: Files beside it that the function imports, with the hashes of their texts when the
+            update began.
         flow: The flow whose query it is.
         target: What that writes.
         inputs: Name of a parameter, or key of a read inside -> its rows and its type.
@@ -47,6 +49,7 @@ class Call:
     """
 
     home: Home
+    modules: Mapping[str, str]
     flow: str
     target: TableName
     inputs: Mapping[str, tuple[ParquetFiles, str]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import faulthandler
+import hashlib
 import os
 import resource
 import signal
@@ -32,6 +33,7 @@ class Functions:
 
     def __init__(self) -> None:
         self._files: dict[Home, dict[tuple[str, TableName], NativeQuery]] = {}
+        self._checked: set[str] = set()
 
     def find(self, call: Call) -> NativeQuery:
         """The function of a call."""
@@ -52,6 +54,7 @@ class Functions:
     def run(self, call: Call) -> None:
         """Calls a function and writes its result."""
         query = self.find(call)
+        self._check_modules(call)
         name = query.function.__name__
         values = {key: value_of(files, kind) for key, (files, kind) in call.inputs.items()}
         found = invoke(query, values)
@@ -59,12 +62,36 @@ class Functions:
             schema, found = result_schema(found, name, query.location)
             _check_same(schema, call.schema, name, query)
             write(found, call.path)
+            self._check_modules(call)
         except (LakeflowError, MemoryError):
             raise
         except (Exception, SystemExit) as error:
             if getattr(error, "errno", None) == errno.ENOMEM or "os error 12" in str(error):
                 raise MemoryError from error
             raise function_error(query, error) from error
+
+    def _check_modules(self, call: Call) -> None:
+        """Refuses modules that were loaded in another version than the update began with.
+
+        What was loaded in the right one stays as it is, whatever becomes of its file.
+
+        Raises:
+            DataError: One was changed meanwhile.
+        """
+        loaded = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
+        for file in (call.modules.keys() & loaded) - self._checked:
+            path = Path(file)
+            text = path.read_bytes() if path.exists() else b""
+            if hashlib.sha256(text).hexdigest() != call.modules[file]:
+                raise _changed(file)
+            self._checked.add(file)
+
+
+def _changed(file: str) -> DataError:
+    return DataError(
+        f"{file} was changed during the update.",
+        hint="Run the pipeline again; it takes the file as it is then.",
+    )
 
 
 def _load(home: Home) -> dict[tuple[str, TableName], NativeQuery]:
@@ -81,10 +108,7 @@ def _load(home: Home) -> dict[tuple[str, TableName], NativeQuery]:
         if isinstance(flow.query, NativeQuery)
     }
     if any(query.home != home for query in found.values()):
-        raise DataError(
-            f"{home.file} was changed during the update.",
-            hint="Run the pipeline again; it takes the file as it is then.",
-        )
+        raise _changed(home.file)
     return found
 
 

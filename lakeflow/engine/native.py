@@ -29,6 +29,7 @@ from lakeflow.dialect.query import Lowered
 from lakeflow.dialect.types import from_duckdb_type, identifier
 from lakeflow.engine.duckdb_text import lower_duckdb
 from lakeflow.engine.resolve import ResolvedQuery
+from lakeflow.engine.sourcetext import imported_modules
 from lakeflow.pipelines.elements import NativeQuery, Parameter, SqlQuery
 from lakeflow.pipelines.functions import function_error, invoke
 from lakeflow.pipelines.queries import KINDS, RELATION, kind_of_value
@@ -57,6 +58,7 @@ class Natives:
     _found: dict[int, Any] = field(default_factory=dict)
     _results: dict[int, str] = field(default_factory=dict)
     _stateful: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    _modules: dict[int, dict[str, str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, backend: DuckDBBackend, settings: Settings) -> Natives:
@@ -114,6 +116,7 @@ class Natives:
         if not _is_data(result):
             raise self._wrong_result(query, result)
         self._results[id(query)] = kind_of_value(result)
+        self._modules.setdefault(id(query), imported_modules(query.function))
         try:
             schema, _ = frames.result_schema(result, query.function.__name__, query.location)
         except LakeflowError:
@@ -161,7 +164,9 @@ class Natives:
             inputs[found.name] = (files, _kind(found))
         scratch.mkdir(parents=True, exist_ok=True)
         path = str(scratch / f"{uuid.uuid4().hex}.parquet")
-        call = Call(function.home, query.flow.name, query.flow.target, inputs, query.schema, path)
+        modules = self._modules[id(function)]
+        flow = query.flow
+        call = Call(function.home, modules, flow.name, flow.target, inputs, query.schema, path)
         try:
             self.process.run(call, function.function.__name__, function.location)
         except LakeflowError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import inspect
 import sys
 from collections.abc import Callable, Iterator
@@ -15,19 +16,32 @@ def source_text(function: Callable[..., Any]) -> str:
 
     Modules of elsewhere do not count: they change with an installation, not with the project.
     """
-    name = inspect.getsourcefile(function)
-    if name is None:
+    files = _files(function)
+    if not files:
         return function.__qualname__
+    first, *others = files
+    texts = [files[first], *(files[file] for file in sorted(others))]
+    return "\n".join([function.__qualname__, *texts])
+
+
+def imported_modules(function: Callable[..., Any]) -> dict[str, str]:
+    """The modules beside a function's file that it imports, with the hashes of their texts."""
+    modules = list(_files(function))[1:]
+    return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in modules}
+
+
+def _files(function: Callable[..., Any]) -> dict[Path, str]:
+    """The texts of a function's file, which comes first, and of the modules beside it."""
+    name = inspect.getsourcefile(function)
     seen: dict[Path, str] = {}
-    waiting = [Path(name)]
+    waiting = [] if name is None else [Path(name)]
+    folder = Path(name or "").parent
     while waiting:
         file = waiting.pop()
         if file not in seen:
             seen[file] = file.read_text(encoding="utf-8")
-            waiting.extend(_imported(seen[file], Path(name).parent))
-    first, *others = seen
-    texts = [seen[first], *(seen[file] for file in sorted(others))]
-    return "\n".join([function.__qualname__, *texts])
+            waiting.extend(_imported(seen[file], folder))
+    return seen
 
 
 def _imported(text: str, folder: Path) -> Iterator[Path]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from lakeflow.core.errors import StateError
 from lakeflow.core.failpoints import failpoint
+from lakeflow.tables.exclusive import rename_exclusively
+
+Place = Callable[[Path, Path], None]
+"""Gives a file a further or another name; FileExistsError if that is taken."""
 
 TEMPORARY = ".tmp-"
 """How names of files begin that were not put to their place before a process ended."""
@@ -81,8 +85,9 @@ class LocalStore:
     """A folder on a local file system.
 
     A file appears under its name whole or not at all: it is written and synced under a temporary
-    name and then hard-linked, which fails if the name is taken. File systems without hard links
-    get an exclusive create instead; which of the two it is, is tried before the first write.
+    name and then hard-linked, which fails if the name is taken. Where there are no hard links it
+    is renamed in a way that fails likewise. Which of the two it is, is tried before the first
+    write; a file system that has neither is refused.
 
     Args:
         root: The folder; made if it is missing.
@@ -90,7 +95,7 @@ class LocalStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
-        self._can_link: bool | None = None
+        self._place: Place | None = None
         self._folders: set[Path] = set()
 
     def url(self, path: str) -> str:
@@ -101,10 +106,10 @@ class LocalStore:
         """Writes a whole file durably unless the path is taken; see `Store`."""
         target = self.root / path
         self.make_folder(target.parent)
-        if self._can_link is None:
-            self._can_link = self._probe()
+        if self._place is None:
+            self._place = self._probe()
         failpoint("store.write")
-        if not (self._link(target, data) if self._can_link else self._create(target, data)):
+        if not self._put(self._place, target, data):
             # Whoever acts on what another process wrote needs it to survive too.
             self._sync_folder(target.parent)
             return False
@@ -188,22 +193,15 @@ class LocalStore:
             (self.root / folder).rmdir()
         self._folders.discard(self.root / folder)
 
-    def _link(self, target: Path, data: bytes) -> bool:
+    def _put(self, place: Place, target: Path, data: bytes) -> bool:
         temporary = target.parent / f"{TEMPORARY}{uuid.uuid4().hex}"
         self._write(temporary, data)
         try:
-            os.link(temporary, target)
+            place(temporary, target)
         except FileExistsError:
             return False
         finally:
-            temporary.unlink()
-        return True
-
-    def _create(self, target: Path, data: bytes) -> bool:
-        try:
-            self._write(target, data)
-        except FileExistsError:
-            return False
+            temporary.unlink(missing_ok=True)
         return True
 
     def _write(self, path: Path, data: bytes) -> None:
@@ -223,18 +221,33 @@ class LocalStore:
         finally:
             os.close(descriptor)
 
-    def _probe(self) -> bool:
-        """Finds out whether hard links work and refuse a taken name."""
-        first = self.root / f"{TEMPORARY}{uuid.uuid4().hex}"
-        second = self.root / f"{TEMPORARY}{uuid.uuid4().hex}"
+    def _probe(self) -> Place:
+        """Finds out how a file gets a name that nobody has taken.
+
+        Raises:
+            StateError: The file system knows no way.
+        """
+        for place in (os.link, rename_exclusively):
+            if self._works(place):
+                return place
+        raise StateError(
+            f"The file system below {self.root} has neither hard links nor renames that refuse a "
+            "taken name: others would see a file before it is whole.",
+            hint="Put the lakehouse on another file system.",
+        )
+
+    def _works(self, place: Place) -> bool:
+        """Whether a way to name files is there; one that takes a taken name is none."""
+        first, second, third = (self.root / f"{TEMPORARY}{uuid.uuid4().hex}" for _ in range(3))
         first.write_bytes(b"")
+        third.write_bytes(b"")
         try:
-            os.link(first, second)
+            place(first, second)
         except OSError:
             return False
         else:
             try:
-                os.link(first, second)
+                place(third, second)
             except FileExistsError:
                 return True
             raise StateError(
@@ -242,5 +255,5 @@ class LocalStore:
                 hint="Put the lakehouse on another file system.",
             )
         finally:
-            first.unlink()
-            second.unlink(missing_ok=True)
+            for path in (first, second, third):
+                path.unlink(missing_ok=True)

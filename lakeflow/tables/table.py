@@ -251,8 +251,11 @@ class Table:
                 ) from error
             raise StateError(f"There is no table in {self.store.url(self.place)}.") from error
         except DeltaError as error:
+            said = str(error).split("\n", 1)[0]
             raise StateError(
-                f"The table in {self.store.url(self.place)} cannot be read: {error}"
+                f"The table in {self.store.url(self.place)} cannot be read: {said}",
+                hint="Restore its log from a copy; or, if a pipeline writes it, take the folder "
+                "away and make the table anew with --full-refresh.",
             ) from error
         needs = _unreadable(handle)
         if needs:

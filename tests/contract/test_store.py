@@ -9,18 +9,21 @@ from pathlib import Path
 
 import pytest
 
+import lakeflow.tables.store as module
 from lakeflow.core.errors import StateError
+from lakeflow.tables.exclusive import rename_exclusively
 from lakeflow.tables.store import LocalStore, Store, StoredFile
 
 
-class CreatingStore(LocalStore):
+class RenamingStore(LocalStore):
     """A file system without hard links."""
 
-    def _probe(self) -> bool:
-        return False
+    def _probe(self):
+        assert self._works(rename_exclusively)
+        return rename_exclusively
 
 
-STORES = {"hard link": LocalStore, "exclusive create": CreatingStore}
+STORES = {"hard link": LocalStore, "exclusive rename": RenamingStore}
 
 
 @pytest.fixture(params=STORES)
@@ -140,10 +143,7 @@ def test_one_of_eight_processes_takes_each_name(kind, tmp_path):
         assert (tmp_path / "log" / name).read_bytes() == data
     for _, _, lost in found:
         for name, data in lost.items():
-            # Without hard links a name is there before all of its content is.
-            assert data == whole[name] or (
-                kind == "exclusive create" and whole[name].startswith(data)
-            )
+            assert data == whole[name]
 
 
 def test_what_was_put_is_synced_before_it_counts(tmp_path, recorder):
@@ -185,6 +185,48 @@ def test_the_folders_above_a_new_store_are_synced(tmp_path, recorder):
     LocalStore(tmp_path / "data" / "lakehouse").put_if_absent("file", b"data")
     synced = [what for step, what, _ in recorded.steps() if step == "sync folder"]
     assert {".", "data", "data/lakehouse"} <= set(synced)
+
+
+def no_links(*_):
+    raise OSError(errno.EPERM, "no hard links here")
+
+
+def test_without_hard_links_files_are_renamed(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "link", no_links)
+    store = LocalStore(tmp_path)
+    assert store.put_if_absent("a/one", b"first")
+    assert not store.put_if_absent("a/one", b"second")
+    assert store.read("a/one") == b"first"
+    assert [file.path for file in store.walk(".")] == ["a/one"]
+
+
+def test_a_file_system_without_a_way_to_take_a_name_whole_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "link", no_links)
+    monkeypatch.setattr(module, "rename_exclusively", no_links)
+    with pytest.raises(StateError, match="neither hard links nor renames"):
+        LocalStore(tmp_path).put_if_absent("a", b"")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", STORES)
+def test_a_writer_that_is_killed_leaves_no_half_of_a_file(kind, tmp_path, monkeypatch):
+    """What it has written by then stands under no name that anybody reads."""
+
+    class Killed(BaseException):
+        pass
+
+    def kill(_):
+        raise Killed
+
+    store = STORES[kind](tmp_path / "store")
+    store.put_if_absent("log/before", b"")
+    monkeypatch.setattr(os, "fsync", kill)
+    with pytest.raises(Killed):
+        store.put_if_absent("log/file", b"data")
+    monkeypatch.undo()
+    assert store.list_from("log") == ["before"]
+    assert store.put_if_absent("log/file", b"other")
+    assert store.read("log/file") == b"other"
 
 
 def test_a_file_system_that_lets_two_files_take_one_name_is_refused(tmp_path, monkeypatch):

@@ -50,3 +50,61 @@ def test_an_imported_module_counts(tmp_path, imports, value):
     (tmp_path / "scale.py").write_text("factor = 30\n")
     _, answer = updated(tmp_path)
     assert answer.split()[-1] == "30"
+
+
+TWO = """\
+import polars as pl
+from lakeflow import pipelines as dp
+{}
+
+@dp.materialized_view
+def numbers():
+    return dp.sql("SELECT 1 AS x")
+
+@dp.materialized_view
+def first(numbers: pl.LazyFrame):
+    {}
+    return numbers.select(x=pl.col("x") * scale.factor)
+
+@dp.materialized_view
+def second(first: pl.LazyFrame):
+    {}
+    return first.select(x=pl.col("x") * scale.factor)
+"""
+CHANGING = """\
+from pathlib import Path
+from lakeflow.core.settings import Settings
+from lakeflow.engine.session import Session
+
+def change(event):
+    if event.flow == {!r} and event.details.get("status") == "RUNNING":
+        if Path("scale.py").read_text() == "factor = 2\\n":
+            Path("scale.py").write_text("factor = 30\\n")
+
+for flow in Session(Settings.load({{}}), listeners=[change]).run(Path("p.py")).flows:
+    print(flow.name, flow.state, flow.error or "")
+"""
+
+
+@pytest.mark.parametrize(
+    "imports", [("import scale", "", ""), ("", "import scale", "import scale")], ids=["top", "lazy"]
+)
+@pytest.mark.parametrize("at", ["first", "second"])
+def test_a_module_that_is_changed_during_an_update(tmp_path, imports, at):
+    """Two functions of one update never use two versions of it."""
+    (tmp_path / "p.py").write_text(TWO.format(*imports))
+    (tmp_path / "scale.py").write_text("factor = 2\n")
+
+    def run(text):
+        return subprocess.check_output([sys.executable, "-c", text], cwd=tmp_path, text=True)
+
+    said = run(CHANGING.format(at))
+    if at == "first":  # The process of the functions has not begun.
+        assert "numbers COMPLETED" in said
+        assert f"first FAILED {tmp_path}/scale.py was changed during the update" in said
+        assert "second SKIPPED" in said
+    else:
+        assert said.count("COMPLETED") == 3
+    assert run(CHANGING.format("nothing")).count("COMPLETED") >= 2
+    asked = [sys.executable, "-m", "lakeflow", "query", "SELECT x FROM second"]
+    assert subprocess.check_output(asked, cwd=tmp_path, text=True).split()[-1] == "900"

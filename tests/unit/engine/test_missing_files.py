@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from lakeflow.core.errors import DefinitionErrors
+from lakeflow.core.errors import DefinitionErrors, LakeflowError
 from lakeflow.core.settings import Settings
 from lakeflow.engine.session import Session
 
@@ -163,6 +163,26 @@ def test_a_dry_run_tells_every_lost_table_and_the_way_out(project):
     assert [flow.technique for flow in plan.flows][:2] == ["FULL_REFRESH"] * 2
     again = project.run(full_refresh=["a", "sums"])
     assert again["a"].state == again["sums"].state == "COMPLETED"
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut off"])
+def test_the_way_out_of_a_damaged_log(project, damage):
+    for number in (1, 2):
+        project.drop(number)
+        project.run()
+    table = project.folder / "lake/main/default/a"
+    commit = table / f"_delta_log/{1:020d}.json"
+    if damage == "gone":
+        commit.unlink()
+    else:
+        commit.write_text('{"add')
+    with pytest.raises(LakeflowError) as raised:
+        project.run()
+    assert f"The table in {table} cannot be read" in str(raised.value)
+    assert "take the folder away and make the table anew with --full-refresh" in str(raised.value)
+    shutil.rmtree(table)
+    assert project.run(full_refresh=["a", "copy"])["a"].state == "COMPLETED"
+    assert project.values("a") == project.values("copy") == [1, 2]
 
 
 def test_a_plan_knows_that_a_refreshed_input_changes(project):
