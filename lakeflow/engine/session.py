@@ -191,12 +191,22 @@ class Session:
 
     @_asks
     def events(self, update: str | None = None) -> list[Event]:
-        """The events of an update; of the last one of any pipeline if none is named."""
+        """The events of an update; of the last one of any pipeline if none is named.
+
+        Raises:
+            ConfigurationError: No update has this id.
+        """
         found: list[list[Event]] = []
         for name in pipelines(self.store):
             events = EventLog(self.store, PipelineState(self.store, name), self.clock).read(update)
             if events:
                 found.append(events)
+        if update is not None and not found:
+            raise ConfigurationError(
+                f"No update {update} has run in {self.settings.lakehouse}.",
+                hint="Its id is in the result of lakeflow run --json, and in the table of the "
+                "pipeline's events: SELECT DISTINCT origin.update_id FROM event_log_<pipeline>.",
+            )
         return max(found, key=lambda events: events[-1].timestamp, default=[])
 
     @_asks

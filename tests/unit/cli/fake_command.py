@@ -60,6 +60,7 @@ class Planned:
     reason: str
     inputs: tuple[str, ...]
     location: Location
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
