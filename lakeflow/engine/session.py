@@ -21,6 +21,7 @@ from lakeflow.core.errors import (
     LakeflowError,
     StateError,
     StorageError,
+    was_interrupted,
 )
 from lakeflow.core.events import Event
 from lakeflow.core.names import TableName, nearest
@@ -239,9 +240,14 @@ class Session:
         if self._running is not None:
             self._running.stop()
 
+    def _check_stopped(self) -> None:
+        if self._stop_asked:
+            raise Interrupted
+
     def _lease(self, state: PipelineState) -> Lease:
         if self.settings.lease == "expiring":
-            return ExpiringLease(self.store, state.folder, self.clock, self.settings.lease_seconds)
+            seconds = self.settings.lease_seconds
+            return ExpiringLease(self.store, state.folder, self.clock, seconds, self._check_stopped)
         return LockLease(self.store, state.folder)
 
     def _run(self, pipeline: Pipeline, full_refresh: FullRefresh) -> UpdateResult:
@@ -285,6 +291,7 @@ class Session:
         results: tuple[FlowResult, ...] = ()
         outcome = "FAILED"
         try:
+            self._check_stopped()
             prepared = self._prepare(pipeline, state, scratch)
             self._running = prepared
             if self._stop_asked:
@@ -295,11 +302,12 @@ class Session:
             outcome = "FAILED" if states & {"FAILED", "SKIPPED"} else "COMPLETED"
             if self._stop_asked and "STOPPED" in states:
                 outcome = "CANCELED"
-        except Interrupted:
-            outcome = "CANCELED"
-            raise
-        except LakeflowError as error:
-            emit(_progress("FAILED", self.clock, error))
+        except Exception as error:
+            if was_interrupted(error):
+                outcome = "CANCELED"
+                raise Interrupted from error
+            if isinstance(error, LakeflowError):
+                emit(_progress("FAILED", self.clock, error))
             raise
         finally:
             try:
