@@ -29,6 +29,9 @@ from lakeflow.core.names import TableName
 from lakeflow.core.schema import Schema
 from lakeflow.pipelines.elements import Home
 
+MOMENT = 1.0
+"""Seconds within which this process hears of a signal that the child has got, too."""
+
 LAST_WORDS = 2.0
 """Seconds within which what the child has printed is passed on after its end."""
 
@@ -73,7 +76,7 @@ class FunctionProcess:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _ran_out: bool = False
     _relay: threading.Thread | None = None
-    _cancelled: bool = False
+    _cancelled: threading.Event = field(default_factory=threading.Event)
 
     def run(self, call: Call, function: str, location: Location) -> None:
         """Calls a function in the child; returns when its result is written.
@@ -88,11 +91,11 @@ class FunctionProcess:
             Interrupted: The update was stopped.
         """
         with self._lock:
-            if self._cancelled:
+            if self._cancelled.is_set():
                 raise Interrupted
             if self._child is None:
                 self._start()
-                if self._cancelled:  # while it was started, so that nobody has killed it
+                if self._cancelled.is_set():  # while it was started, so that nobody has killed it
                     raise self._died(function, location)
             assert self._calls is not None
             try:
@@ -105,9 +108,10 @@ class FunctionProcess:
 
     def cancel(self) -> None:
         """Kills the child; whoever waits for it raises `Interrupted`."""
-        self._cancelled = True
-        if self._child is not None:
-            self._child.kill()
+        self._cancelled.set()
+        child = self._child
+        if child is not None:
+            child.kill()
 
     def close(self) -> None:
         """Ends the child."""
@@ -138,6 +142,7 @@ class FunctionProcess:
             stderr=subprocess.STDOUT,
             pass_fds=[theirs.fileno()],
             env=environment,
+            process_group=0,  # a terminal's Ctrl-C reaches this process only, which decides
         )
         theirs.close()
         self._calls = ours
@@ -168,7 +173,9 @@ class FunctionProcess:
 
     def _died(self, function: str, location: Location) -> LakeflowError:
         code = self._end()
-        if self._cancelled:
+        stopped = code in (-signal.SIGINT, -signal.SIGTERM)
+        # Whoever ends both processes may have been heard here a moment later than there.
+        if self._cancelled.wait(MOMENT if stopped else 0):
             return Interrupted()
         if self._ran_out:
             return out_of_memory(function, self.memory_limit, location)

@@ -158,7 +158,8 @@ def _receive(calls: Connection, waiting: SimpleQueue[Call]) -> None:
 def main() -> None:
     """Serves until the parent ends."""
     descriptor, limit = int(sys.argv[1]), int(sys.argv[2])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C does
+    for number in (signal.SIGINT, signal.SIGTERM):  # the parent decides what they do
+        signal.signal(number, lambda *_: None)
     faulthandler.enable()
     # Not the address space: Polars maps the files that it reads.
     resource.setrlimit(resource.RLIMIT_DATA, (limit + STACKS, limit + STACKS))

@@ -16,6 +16,9 @@ INTERRUPTED = 130
 """Exit code of an update that was stopped by Ctrl-C or by SIGTERM."""
 
 _SHOW_CURSOR = b"\x1b[?25h"
+_MOMENT = 1.0
+"""Seconds that are given to what may be held up by somebody else, such as a terminal."""
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -24,16 +27,20 @@ class Interruption:
 
     A thread of its own hears the signals: Python runs handlers in the main thread only, and one
     that arrives just before that thread begins to wait for the flows is not seen until it wakes.
+    That thread does nothing that could be held up, so that the second signal is always heard.
 
     Args:
-        stop: Ends the update cleanly; is called in that thread.
-        told: Says so to the user; whoever reads it may be gone.
+        stop: Ends the update cleanly.
+        told: Says so to the user; whoever reads it may be gone or asleep.
     """
 
     def __init__(self, stop: Callable[[], None], told: Callable[[], None]) -> None:
         self.requested = False
-        self._stop = stop
         self._told = told
+        self._answers = [
+            threading.Thread(target=answer, name="interruption", daemon=True)
+            for answer in (stop, self._tell)
+        ]
         self._before: list[tuple[signal.Signals, signal._HANDLER]] = []
 
     def __enter__(self) -> Self:
@@ -58,6 +65,9 @@ class Interruption:
         self._written.close()
         self._thread.join()
         self._heard.close()
+        for answer in self._answers:
+            if answer.ident is not None:
+                answer.join(_MOMENT)
 
     def _listen(self) -> None:
         times = 0
@@ -66,10 +76,19 @@ class Interruption:
                 continue
             times += 1
             if times > 1:
-                if sys.stdout.isatty():
-                    os.write(1, _SHOW_CURSOR)
-                os._exit(INTERRUPTED)
+                self._end_at_once()
             self.requested = True
-            self._stop()
-            with suppress(OSError, ValueError):
-                self._told()
+            for answer in self._answers:
+                answer.start()
+
+    def _tell(self) -> None:
+        with suppress(OSError, ValueError):
+            self._told()
+
+    def _end_at_once(self) -> None:
+        if sys.stdout.isatty():
+            # A terminal that was halted (Ctrl-S) takes nothing.
+            show = threading.Thread(target=os.write, args=(1, _SHOW_CURSOR), daemon=True)
+            show.start()
+            show.join(_MOMENT)
+        os._exit(INTERRUPTED)

@@ -170,12 +170,30 @@ def error_json(error: LakeflowError) -> dict[str, Any]:
 
 
 def _error_json(error: LakeflowError) -> dict[str, Any]:
+    return failure_json(
+        type(error).__name__,
+        error.message,
+        condition=error.condition,
+        location=None if error.location is None else str(error.location),
+        hint=error.hint,
+    )
+
+
+def failure_json(
+    kind: str,
+    message: str,
+    *,
+    condition: str | None = None,
+    location: str | None = None,
+    hint: str | None = None,
+) -> dict[str, Any]:
+    """Anything that went wrong, as one of the errors that `--json` prints."""
     return {
-        "class": type(error).__name__,
-        "condition": error.condition,
-        "message": error.message,
-        "location": None if error.location is None else str(error.location),
-        "hint": error.hint,
+        "class": kind,
+        "condition": condition,
+        "message": message,
+        "location": location,
+        "hint": hint,
     }
 
 
@@ -189,6 +207,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
                 "kind": flow.kind,
                 "technique": flow.technique,
                 "reason": flow.reason,
+                "notes": list(flow.notes),
                 "inputs": [str(name) for name in flow.inputs],
                 "location": None if flow.location is None else str(flow.location),
             }

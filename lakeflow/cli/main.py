@@ -80,6 +80,8 @@ def run_command(arguments: Sequence[str], open_session: OpenSession) -> int:
         error.show(sys.stdout)
         return 0
     except click.ClickException as error:
+        if "--json" in arguments:
+            _tell_as_json(error.format_message(), "UsageError")
         error.show()
         return 2
     except (click.Abort, KeyboardInterrupt):
@@ -104,9 +106,18 @@ def _explain(error: LakeflowError, invocation: Invocation) -> int:
     return error.exit_code
 
 
+def _tell_as_json(message: str, kind: str) -> None:
+    from lakeflow.cli.lines import failure_json
+    from lakeflow.cli.report import json_line
+
+    click.echo(json_line({"errors": [failure_json(kind, message)]}))
+
+
 def _apologise(error: Exception, invocation: Invocation) -> int:
     if invocation.debug:
         traceback.print_exception(error)
+    if invocation.as_json:
+        _tell_as_json(str(error), type(error).__name__)
     click.echo(
         f"Unexpected error in Lakeflow {__version__}: {type(error).__name__}: {error}\n"
         "  This is a fault of Lakeflow, not of your pipeline. Please report it as an issue,\n"

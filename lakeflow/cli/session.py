@@ -108,6 +108,10 @@ class PlannedFlow(Protocol):
         """Why so, in one sentence."""
 
     @property
+    def notes(self) -> Sequence[str]:
+        """What else there is to say."""
+
+    @property
     def inputs(self) -> Sequence[Any]:
         """The names of what it reads."""
 

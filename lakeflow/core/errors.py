@@ -160,3 +160,12 @@ class Interrupted(LakeflowError):
     """The update was stopped."""
 
     exit_code = 130
+
+
+def was_interrupted(error: BaseException | None) -> bool:
+    """Whether an error comes of the stop of an update, be it in the words of DuckDB."""
+    while error is not None:
+        if isinstance(error, Interrupted) or type(error).__name__ == "InterruptException":
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -6,7 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from lakeflow.core.errors import DefinitionError, DefinitionErrors, Interrupted, LakeflowError
+from lakeflow.core.errors import (
+    DefinitionError,
+    DefinitionErrors,
+    Interrupted,
+    LakeflowError,
+    was_interrupted,
+)
 from lakeflow.core.location import Location
 from lakeflow.core.names import TableName, nearest, split_name
 from lakeflow.core.schema import Schema, Struct
@@ -145,12 +151,12 @@ class Analysis:
                 resolved.append(
                     ResolvedFlow(query, kind, definition_of(query, self.surroundings.time_zone))
                 )
-            except Interrupted:
-                raise
             except DefinitionErrors as found:
                 errors.extend(found.errors)
                 failed.add(flow.target)
             except LakeflowError as error:
+                if was_interrupted(error):
+                    raise Interrupted from error
                 error.location = error.location or flow.location
                 errors.append(error)
                 failed.add(flow.target)

@@ -12,6 +12,7 @@ import fcntl
 import os
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -122,6 +123,7 @@ class ExpiringLease:
         folder: The pipeline's folder.
         clock: Measures.
         seconds: How long a record counts.
+        check_stopped: Raises if nobody wants it any more.
 
     Raises:
         LeaseHeld: Another process holds it, and renews it.
@@ -129,14 +131,21 @@ class ExpiringLease:
 
     needs_fence = True
 
-    def __init__(self, store: Store, folder: str, clock: Clock, seconds: float) -> None:
+    def __init__(
+        self,
+        store: Store,
+        folder: str,
+        clock: Clock,
+        seconds: float,
+        check_stopped: Callable[[], None] = lambda: None,
+    ) -> None:
         self._store = store
         self._folder = f"{folder}/lease"
         self._clock = clock
         self._seconds = seconds
         self._renewals = 0
         self._ended = threading.Event()
-        self._wait_for_holder()
+        self._wait_for_holder(check_stopped)
         self.epoch = _take_epoch(store, f"{folder}/epochs")
         self._deadline = clock.monotonic() + seconds  # not later than a waiter would count
         self._write(released=False)
@@ -161,7 +170,7 @@ class ExpiringLease:
         names = self._store.list_from(self._folder)
         return names[-1] if names else None
 
-    def _wait_for_holder(self) -> None:
+    def _wait_for_holder(self, check_stopped: Callable[[], None]) -> None:
         seen = self._newest()
         since = self._clock.monotonic()
         while seen is not None:
@@ -172,6 +181,7 @@ class ExpiringLease:
                 record = {"released": False, "seconds": self._seconds}
             if record["released"] or self._clock.monotonic() - since > record["seconds"]:
                 return
+            check_stopped()
             self._clock.sleep(min(0.05, record["seconds"] / 10))
             newest = self._newest()
             if newest != seen:

@@ -21,6 +21,7 @@ from lakeflow.core.errors import (
     LakeflowError,
     StateError,
     StorageError,
+    was_interrupted,
 )
 from lakeflow.core.events import Event
 from lakeflow.core.names import TableName, nearest
@@ -194,7 +195,7 @@ class Session:
         """The events of an update; of the last one of any pipeline if none is named.
 
         Raises:
-            ConfigurationError: There is no such update.
+            ConfigurationError: No update has this id.
         """
         found: list[list[Event]] = []
         for name in pipelines(self.store):
@@ -203,8 +204,9 @@ class Session:
                 found.append(events)
         if update is not None and not found:
             raise ConfigurationError(
-                f"No update {update} is in an event log of {self.settings.lakehouse}.",
-                hint="The id of an update is in the result of lakeflow run --json.",
+                f"No update {update} has run in {self.settings.lakehouse}.",
+                hint="Its id is in the result of lakeflow run --json, and in the table of the "
+                "pipeline's events: SELECT DISTINCT origin.update_id FROM event_log_<pipeline>.",
             )
         return max(found, key=lambda events: events[-1].timestamp, default=[])
 
@@ -238,9 +240,14 @@ class Session:
         if self._running is not None:
             self._running.stop()
 
+    def _check_stopped(self) -> None:
+        if self._stop_asked:
+            raise Interrupted
+
     def _lease(self, state: PipelineState) -> Lease:
         if self.settings.lease == "expiring":
-            return ExpiringLease(self.store, state.folder, self.clock, self.settings.lease_seconds)
+            seconds = self.settings.lease_seconds
+            return ExpiringLease(self.store, state.folder, self.clock, seconds, self._check_stopped)
         return LockLease(self.store, state.folder)
 
     def _run(self, pipeline: Pipeline, full_refresh: FullRefresh) -> UpdateResult:
@@ -284,6 +291,7 @@ class Session:
         results: tuple[FlowResult, ...] = ()
         outcome = "FAILED"
         try:
+            self._check_stopped()
             prepared = self._prepare(pipeline, state, scratch)
             self._running = prepared
             if self._stop_asked:
@@ -294,11 +302,12 @@ class Session:
             outcome = "FAILED" if states & {"FAILED", "SKIPPED"} else "COMPLETED"
             if self._stop_asked and "STOPPED" in states:
                 outcome = "CANCELED"
-        except Interrupted:
-            outcome = "CANCELED"
-            raise
-        except LakeflowError as error:
-            emit(_progress("FAILED", self.clock, error))
+        except Exception as error:
+            if was_interrupted(error):
+                outcome = "CANCELED"
+                raise Interrupted from error
+            if isinstance(error, LakeflowError):
+                emit(_progress("FAILED", self.clock, error))
             raise
         finally:
             try:

@@ -12,12 +12,12 @@ from typing import Any
 
 from lakeflow.core.errors import (
     CorruptStateError,
-    Interrupted,
     LakeflowError,
     MissingFile,
     SchemaChanged,
     StateError,
     StorageError,
+    was_interrupted,
 )
 from lakeflow.core.events import Event, Level
 from lakeflow.core.failpoints import failpoint
@@ -207,11 +207,13 @@ class Update:
         self.flow_event(name, "RUNNING", f"Flow {name} is RUNNING.")
         try:
             self._run_with_new_columns(name, staged)
-        except Interrupted:
-            self._result(name, "STOPPED", time.monotonic() - began)
-            self.flow_event(name, "STOPPED", f"Flow {name} is STOPPED.", "WARN")
-            return False
-        except (LakeflowError, OSError) as error:
+        except Exception as error:
+            if was_interrupted(error):
+                self._result(name, "STOPPED", time.monotonic() - began)
+                self.flow_event(name, "STOPPED", f"Flow {name} is STOPPED.", "WARN")
+                return False
+            if not isinstance(error, LakeflowError | OSError):
+                raise
             self._failed(name, error, time.monotonic() - began)
             return False
         outcome = self.run.outcome(name)

@@ -60,6 +60,7 @@ class Planned:
     reason: str
     inputs: tuple[str, ...]
     location: Location
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,7 @@ class FakeSession:
                 )
             case "many":
                 return self.many()
-            case "endless" | "deaf":
+            case "endless" | "deaf" | "stuck":
                 return self.wait()
             case "crowd":
                 return self.crowd()
@@ -303,6 +304,8 @@ class FakeSession:
         print(f"lakehouse {self.settings.lakehouse}", file=sys.stderr)
 
     def stop(self) -> None:
+        if self.story == "stuck":
+            threading.Event().wait()
         self.stopped.set()
 
 

@@ -232,6 +232,36 @@ def test_full_refresh_does_not_swallow_the_path(piped):
     assert "lakeflow run pipeline.sql --full-refresh" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "kind", "said"),
+    [
+        (("run", "gone.sql"), "UsageError", "gone.sql"),
+        (("show",), "UsageError", "TABLE"),
+        (("query", "SELECT 1", "--nope"), "UsageError", "--nope"),
+        (("shw",), "UsageError", "show"),
+        (("query", "doubles"), "UnsupportedError", "'a'"),
+        (("events", "--memory-limit", "x"), "ConfigurationError", "not a size"),
+        (("detach", "f", "--memory-limit", "x"), "ConfigurationError", "not a size"),
+        (("run", "pipeline.sql", "--memory-limit", "x"), "ConfigurationError", "not a size"),
+    ],
+)
+def test_whatever_goes_wrong_is_json_in_every_command(piped, words, kind, said):
+    done = piped(*words, "--json")
+    (error,) = json.loads(done.stdout)["errors"]
+    assert set(error) == {"class", "condition", "message", "location", "hint"}
+    assert error["class"] == kind
+    assert said in error["message"]
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_a_fault_of_lakeflow_is_json(piped):
+    done = piped("run", "pipeline.sql", "--json", story="broken")
+    assert done.returncode == 70
+    (error,) = json.loads(done.stdout.splitlines()[-1])["errors"]
+    assert error["class"] not in ("", "LakeflowError")
+
+
 def test_plan_as_json(piped):
     done = piped("run", "pipeline.sql", "--dry-run", "--json")
     (flow,) = json.loads(done.stdout)["flows"]

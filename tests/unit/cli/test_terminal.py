@@ -103,8 +103,9 @@ def test_ctrl_c_stops_cleanly_and_says_where_it_stands(terminal):
     assert opened.raw.rindex("\x1b[?25h") > opened.raw.rindex("\x1b[?25l"), "the cursor is back"
 
 
-def test_the_second_ctrl_c_ends_at_once(terminal):
-    opened = terminal("run", "pipeline.sql", story="deaf")
+@pytest.mark.parametrize("story", ["deaf", "stuck"])
+def test_the_second_ctrl_c_ends_at_once(terminal, story):
+    opened = terminal("run", "pipeline.sql", story=story)
     opened.read_until("silver")
     opened.press_ctrl_c()
     opened.read_until("Ctrl-C again ends at once.")

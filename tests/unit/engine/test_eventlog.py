@@ -278,6 +278,13 @@ def test_what_a_flow_of_another_name_has_written_is_told_of_its_table(project):
         assert (found["dataset"], found["failed_records"]) == ("bronze", 3)
 
 
+def test_the_events_of_an_update_that_there_is_not_are_refused(tmp_path):
+    session = Session(Settings.load({}, lakehouse=tmp_path / "lakehouse"))
+    assert session.events() == []
+    with pytest.raises(LakeflowError, match="No update nope has run"):
+        session.events("nope")
+
+
 PAGE = Path(__file__).parents[3] / "docs" / "cli.md"
 
 

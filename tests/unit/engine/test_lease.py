@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from lakeflow.core.clock import FixedClock
-from lakeflow.core.errors import LeaseHeld, LeaseLost
+from lakeflow.core.errors import Interrupted, LeaseHeld, LeaseLost
 from lakeflow.engine.lease import ExpiringLease, LockLease
 from lakeflow.tables.store import LocalStore
 
@@ -49,6 +49,18 @@ def test_it_is_taken_over_when_it_has_expired(store, clock):
     with pytest.raises(LeaseLost, match="Epoch 1"):
         first.check()
     assert not first.renew()
+
+
+def test_whoever_waits_for_it_can_be_stopped(store, clock):
+    lease(store, FixedClock(clock.now()))
+    began = clock.monotonic()
+
+    def stop():
+        raise Interrupted
+
+    with pytest.raises(Interrupted):
+        ExpiringLease(store, "pipeline", clock, SECONDS, stop)
+    assert clock.monotonic() - began < 1
 
 
 def test_whoever_renews_it_keeps_it(store, clock):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -182,6 +183,46 @@ def test_stop_ends_the_child_in_the_middle_of_a_call(slow_pipeline, tmp_path):
         slow_pipeline.file.read_text().split("\n\n", 2)[2].replace("if len", "if 0 and len")
     )
     assert slow_pipeline.run()["slow"].rows == 1
+
+
+def test_a_signal_that_the_child_gets_too_is_the_parents_to_decide(slow_pipeline, tmp_path):
+    results = []
+    thread = threading.Thread(target=lambda: results.extend(slow_pipeline.run().values()))
+    thread.start()
+    pid = waiting_pid(tmp_path)
+    assert os.getpgid(pid) != os.getpgid(0), "a terminal's Ctrl-C would reach it"
+    os.kill(pid, signal.SIGTERM)
+    os.kill(pid, signal.SIGINT)
+    os.close(os.open(tmp_path / "started", os.O_WRONLY))
+    thread.join()
+    assert {flow.name: flow.state for flow in results}["slow"] == "COMPLETED"
+
+
+FOREVER = "range(9999999) AS x(n), range(9999999) AS y(n)').materialize()"
+STOPPED_IN_ANALYSIS = """\
+@dp.materialized_view
+def never(bronze):
+    import stopper
+    stopper.stop()
+    return {}
+"""
+
+
+@pytest.mark.parametrize(
+    "body", ["bronze", "bronze.query('b', 'SELECT sum(x.n * y.n) FROM " + FOREVER]
+)
+def test_stop_in_the_middle_of_analysis_is_no_error_of_the_definition(
+    python_pipeline, monkeypatch, body
+):
+    python_pipeline.write(STOPPED_IN_ANALYSIS.format(body)).drop("a", (1, 1))
+    session = python_pipeline.session()
+    monkeypatch.setitem(sys.modules, "stopper", SimpleNamespace(stop=session.stop))
+    with pytest.raises(Interrupted):
+        session.run(python_pipeline.file)
+    assert session.events()[-1].details["state"] == "CANCELED"
+    python_pipeline.change("stopper.stop()", "pass")
+    python_pipeline.change(body, "bronze")
+    assert python_pipeline.run()["never"].rows == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
