@@ -298,10 +298,7 @@ class Session:
                 prepared.stop()
             emit(_progress("RUNNING", self.clock))
             results = prepared.execute(update, lease, targets, damaged, emit, full_refresh)
-            states = {result.state for result in results}
-            outcome = "FAILED" if states & {"FAILED", "SKIPPED"} else "COMPLETED"
-            if self._stop_asked and "STOPPED" in states:
-                outcome = "CANCELED"
+            outcome = _outcome(results, stop_asked=self._stop_asked)
         except Exception as error:
             if was_interrupted(error):
                 outcome = "CANCELED"
@@ -398,6 +395,13 @@ class Session:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _outcome(results: Sequence[FlowResult], *, stop_asked: bool) -> str:
+    states = {result.state for result in results}
+    if stop_asked and "STOPPED" in states:
+        return "CANCELED"
+    return "FAILED" if states & {"FAILED", "SKIPPED"} else "COMPLETED"
 
 
 def _progress(state: str, clock: Clock, error: LakeflowError | None = None) -> Event:
