@@ -8,7 +8,8 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lakeflow.backends.duckdb import DuckDBBackend, DuckDBSession, relation_sql, translated
+from lakeflow.backends.duckdb import DuckDBBackend, DuckDBSession, relation_sql
+from lakeflow.backends.messages import translated
 from lakeflow.core.errors import LakeflowError, UnsupportedError
 from lakeflow.core.location import Location
 from lakeflow.core.names import TableName

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from lakeflow.backends.duckdb import translated
+from lakeflow.backends.messages import translated
 from lakeflow.connect.source import FileScan
 from lakeflow.core.errors import LakeflowError
 from lakeflow.core.location import Location
