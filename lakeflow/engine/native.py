@@ -215,7 +215,10 @@ class Natives:
         self, query: NativeQuery, relations: Mapping[str, Relation], session: DuckDBSession
     ) -> str:
         """The SELECT that a function composes over relations."""
-        values = {name: session.relation(relation_sql(rows)) for name, rows in relations.items()}
+        values = {
+            name: session.relation(relation_sql(rows), query.location)
+            for name, rows in relations.items()
+        }
         found = self._call(query, values)
         if kind_of_value(found) != RELATION:
             raise self._wrong_result(query, found)
