@@ -159,7 +159,13 @@ def select(rows: TextSource, output: Output) -> str:
     casts = [f"{_part(rows, n).cast.format(x=f'x{n}')} AS t{n}" for n in sorted(typed)]
     inner = f"SELECT {', '.join([*carried, *xs, *casts])} FROM ({inner})"
 
-    values = [f"{_part(rows, n).value.format(x=f'x{n}', t=f't{n}')} AS v{n}" for n in sorted(typed)]
+    # Where a misfit is an error, one CASE decides for most values whether they are proved and fit.
+    values = [
+        f"t{n}"
+        if output.refuses and _part(rows, n).usual
+        else f"{_part(rows, n).value.format(x=f'x{n}', t=f't{n}')} AS v{n}"
+        for n in sorted(typed)
+    ]
     inner = f"SELECT {', '.join([*carried, *xs, *values])} FROM ({inner})"
     return _outer(rows, output, inner, typed, others)
 
@@ -204,8 +210,13 @@ def _column(n: int, cell: Cell, output: Output, rows: TextSource) -> str:
         return f"v{n}"
     line = "NULL" if rows.native else "number"
     message = misfit(cell.field, f"x{n}", output.path(rows.positions), line)
-    fits = f"v{n} IS NOT NULL OR x{n} IS NULL"
-    return f"CASE WHEN {fits} THEN v{n} ELSE CAST({message} AS {kind}) END"
+    error = f"CAST({message} AS {kind})"
+    part = cell.conversion
+    if part.usual:
+        usual, value = (each.format(x=f"x{n}", t=f"t{n}") for each in (part.usual, part.value))
+        fits = f"x{n} IS NULL OR {value} IS NOT NULL"
+        return f"CASE WHEN {usual} THEN t{n} WHEN {fits} THEN {value} ELSE {error} END"
+    return f"CASE WHEN v{n} IS NOT NULL OR x{n} IS NULL THEN v{n} ELSE {error} END"
 
 
 def misfit(field: Field, value: str, path: str, line: str) -> str:

@@ -34,10 +34,12 @@ class Conversion:
     Args:
         cast: SQL of the value, right only where `value` says so; of a text `{x}`.
         value: SQL of the value or NULL, of a text `{x}` and its cast `{t}`.
+        usual: SQL of a condition of both under which the cast is the value, and not NULL.
     """
 
     cast: str
     value: str
+    usual: str = ""
 
     def of(self, text: str) -> str:
         """The whole conversion of one text as a single expression."""
@@ -70,9 +72,9 @@ def conversion(
             if options.date_format:
                 pattern = read_pattern(options.date_format, "dateFormat", location)
                 return _by_pattern(pattern, "CAST({t} AS DATE)")
-            # Keeps out 'infinity', years beyond 9999 and other separators; the cast does the rest,
-            # for less than printing the date takes.
-            shape = "{x} LIKE '____-__-__' AND {x} >= '0' AND {x} < ':'"
+            # Keeps out signs, years beyond 9999 and other separators; the cast does the rest, for
+            # less than printing the date takes.
+            shape = "{x} LIKE '____-__-__' AND {x} >= '0'"
             return _checked(kind, f"{shape} AND {{t}} IS NOT NULL")
         case Primitive("timestamp"):
             zone = options.time_zone or time_zone
@@ -107,7 +109,9 @@ def _matches(regex: str) -> str:
 def _checked(kind: DataType, proof: str, second: str = "", value: str = "{t}") -> Conversion:
     also = f" WHEN {second} THEN {value}" if second else ""
     return Conversion(
-        f"TRY_CAST({{x}} AS {sql.type_name(kind)})", f"CASE WHEN {proof} THEN {value}{also} END"
+        f"TRY_CAST({{x}} AS {sql.type_name(kind)})",
+        f"CASE WHEN {proof} THEN {value}{also} END",
+        proof if value == "{t}" else "",
     )
 
 
