@@ -183,7 +183,7 @@ class DuckDBSession:
 
     def rows(self, sql: str, location: Location | None = None) -> list[tuple[Any, ...]]:
         """The result of a query, as tuples."""
-        return list(self._run(sql, location).fetchall())
+        return self._run(sql, location)
 
     def stage(
         self,
@@ -221,7 +221,7 @@ class DuckDBSession:
         statement = f"COPY ({sql}) TO {literal(folder)} ({', '.join(options)})"
         try:
             with self._backend._writing:
-                written = self._run(statement, location).fetchall()
+                written = self._run(statement, location)
         except Exception:
             for path in Path(folder).rglob(f"{mark}-*"):
                 path.unlink()
@@ -312,7 +312,7 @@ class DuckDBSession:
                 self._backend._sessions.remove(self)
         self.disconnect()
 
-    def _run(self, sql: str, location: Location | None) -> duckdb.DuckDBPyConnection:
+    def _run(self, sql: str, location: Location | None) -> list[tuple[Any, ...]]:
         import duckdb
 
         if self._backend.cancelled:
@@ -320,14 +320,19 @@ class DuckDBSession:
         connection = self.connection
         self._backend.prepare(sql)
         try:
-            return connection.execute(sql)
+            return connection.execute(sql).fetchall()
         except duckdb.InterruptException as error:
             raise Interrupted from error
         except duckdb.Error as error:
-            for stream in self._streams.values():
-                if stream.failed is not None:
-                    raise stream.failed from error
-            raise translated(error, location) from error
+            raise (self._failure() or translated(error, location)) from error
+
+    def _failure(self) -> LakeflowError | None:
+        """Why one of the streams of rows could not be read; said once."""
+        for stream in self._streams.values():
+            if stream.failed is not None:
+                failed, stream.failed = stream.failed, None
+                return failed
+        return None
 
 
 @dataclass(frozen=True, slots=True)

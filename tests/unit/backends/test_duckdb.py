@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, nullcontext
 
+import pyarrow as pa
 import pytest
 
-from lakeflow.backends.duckdb import DuckDBBackend
-from lakeflow.core.errors import Interrupted
+from lakeflow.backends.duckdb import DuckDBBackend, RowStream
+from lakeflow.core.errors import Interrupted, LakeflowError, SourceError
 from lakeflow.dialect.setup import macros_of
 
 
@@ -49,3 +50,19 @@ def test_nothing_runs_after_cancel(backend):
         backend.cancel()
         with pytest.raises(Interrupted):
             session.rows("SELECT 1")
+
+
+def test_why_rows_could_not_be_read_is_told_once(backend):
+    def rows():
+        yield pa.record_batch({"x": [1]})
+        raise SourceError("The cable is out.")
+
+    def opened():
+        return pa.RecordBatchReader.from_batches(pa.schema({"x": pa.int64()}), rows())
+
+    with closing(backend.session()) as session:
+        session.register("feed", RowStream(opened, nullcontext))
+        with pytest.raises(SourceError, match="The cable is out"):
+            session.rows("SELECT x FROM feed")
+        with pytest.raises(LakeflowError, match="no_such_table"):
+            session.rows("SELECT * FROM no_such_table")
