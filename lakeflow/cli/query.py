@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from lakeflow.cli.interrupt import ending_at_once
 from lakeflow.cli.options import Invocation, common_options
 from lakeflow.cli.session import Batches
 from lakeflow.core.errors import UnsupportedError
@@ -36,12 +37,17 @@ def command(invocation: Invocation, sql: str) -> int:
 
     SQL may be - to read the statement from the standard input.
     """
+    text = sys.stdin.read() if sql == "-" else sql
+    with ending_at_once():
+        return _print_rows(invocation, text)
+
+
+def _print_rows(invocation: Invocation, text: str) -> int:
     from lakeflow.cli.report import is_terminal, json_line
     from lakeflow.cli.text import count, duration, grid, json_value
     from lakeflow.core.arrow import from_arrow
 
     started = time.monotonic()
-    text = sys.stdin.read() if sql == "-" else sql
     batches = invocation.session().query(text)
     names = [str(name) for name in batches.schema.names]
     kinds = [from_arrow(kind) for kind in batches.schema.types]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from lakeflow.cli.interrupt import ending_at_once
 from lakeflow.cli.options import Invocation, common_options
 
 
@@ -21,7 +22,8 @@ def command(invocation: Invocation, table: str, limit: int) -> int:
     from lakeflow.cli.lines import description_json, description_lines
     from lakeflow.cli.report import json_line
 
-    description = invocation.session().show(table, limit)
+    with ending_at_once():
+        description = invocation.session().show(table, limit)
     if invocation.as_json:
         click.echo(json_line(description_json(description)))
         return 0

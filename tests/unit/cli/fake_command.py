@@ -295,7 +295,16 @@ class FakeSession:
             batch = pa.RecordBatch.from_pydict(
                 {"sql": [sql], "memory": [self.settings.memory_limit], "at": [NOON]}
             )
+        if sql == "endless":
+            return pa.RecordBatchReader.from_batches(batch.schema, self.batches(batch))
         return pa.RecordBatchReader.from_batches(batch.schema, [batch])
+
+    def batches(self, batch):
+        import duckdb
+
+        yield batch
+        numbers = "range(9999999) AS x(n), range(9999999) AS y(n)"
+        yield from duckdb.sql(f"SELECT sum(x.n * y.n) FROM {numbers}").to_arrow_reader()
 
     def events(self, update: str | None = None) -> list[Event]:
         return FAILING if update == "u-2" else GOOD

@@ -339,6 +339,18 @@ def test_an_option_that_there_is_not_is_no_comment(piped):
     assert "--jsn" in done.stderr
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_long_query_ends_at_the_first_signal(tmp_path, number):
+    command = [sys.executable, str(SCRIPT), "query", "endless", "--json"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        assert json.loads(process.stdout.readline())["sql"] == "endless"
+        process.send_signal(number)
+        try:
+            assert process.wait(timeout=20) == 130
+        finally:
+            process.kill()
+
+
 def test_a_query_without_rows_prints_its_columns(piped):
     assert piped("query", "empty").stdout == "a\n-\n"
     assert piped("query", "empty", "--json").stdout == ""
