@@ -37,6 +37,13 @@ class Queries:
                 found = self.tail(inner, node, outer)
             case exp.Values():
                 found = self.values(node, outer)
+            case exp.Condition():
+                raise self.analysis.error(
+                    node,
+                    "PARSE_SYNTAX_ERROR",
+                    "This is an expression; a query begins with SELECT, WITH or VALUES.",
+                    "Write SELECT before it.",
+                )
             case _:
                 raise self.analysis.unsupported(node, f"{statement(node)} as a query")
         if prefix:

@@ -32,6 +32,8 @@ def session(tmp_path):
         ("CREATE TABLE t AS SELECT 1", "CREATE as a query"),
         ("INSERT INTO t VALUES (1, 'x')", "INSERT as a query"),
         ("SHOW TABLES", "SHOW as a query"),
+        ("SELEC", r"\[PARSE_SYNTAX_ERROR\] This is an expression"),
+        ("count(*)", r"\[PARSE_SYNTAX_ERROR\] .*\n  Write SELECT before it"),
         ("SELEC 1", r"\[PARSE_SYNTAX_ERROR\] '1' cannot stand here.\n  Did you mean 'SELECT'"),
         ("SELECT x FROM t WEHRE x = 1", "'x' cannot stand here.\n  Did you mean 'WHERE'"),
         ("SELECT x FROM t WHERE x >", "Expected an expression at the end, after '>'"),
