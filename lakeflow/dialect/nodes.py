@@ -263,6 +263,10 @@ def _logic(here: Expressions, node: exp.Expr) -> Typed:
 
 @handler(exp.Not)
 def _not(here: Expressions, node: exp.Expr) -> Typed:
+    inner = node.this.unnest()
+    if isinstance(inner, exp.In) and inner.args.get("query") is not None:
+        here.analysis.only(inner, "this", "query")
+        return _in_subquery(here, inner, "(NOT {0})")
     return named(condition(here.lower(node.this), "NOT", here.zone), "(NOT {0})", BOOLEAN)
 
 
@@ -330,9 +334,8 @@ def _between(here: Expressions, node: exp.Expr) -> Typed:
 @handler(exp.In)
 def _in(here: Expressions, node: exp.Expr) -> Typed:
     here.analysis.only(node, "this", "expressions", "query")
-    query = node.args.get("query")
-    if query is not None:
-        return _subqueries(here).contains(here, node.this, query)
+    if node.args.get("query") is not None:
+        return _in_subquery(here, node, "{0}")
     if isinstance(node.this, exp.Tuple):
         raise refused("IN of a row of values")
     values = unify(
@@ -344,6 +347,17 @@ def _in(here: Expressions, node: exp.Expr) -> Typed:
     items = ", ".join(value.sql for value in values[1:])
     volatile = any(value.volatile for value in values)
     return Typed(f"({values[0].sql} IN ({items}))", BOOLEAN, volatile=volatile)
+
+
+def _in_subquery(here: Expressions, node: exp.Expr, template: str) -> Typed:
+    """IN or NOT IN over a subquery; as a value Spark has FALSE for what is not known."""
+    found = _subqueries(here).contains(here, node.this, node.args["query"])
+    around = node.parent
+    while isinstance(around, exp.Paren | exp.Not):
+        around = around.parent
+    if here.clause == "SELECT" or not isinstance(around, exp.Where | exp.And | exp.Or):
+        template = f"coalesce({template}, false)"
+    return named(found, template, BOOLEAN)
 
 
 def _subqueries(here: Expressions) -> Queries:

@@ -269,12 +269,16 @@ _MACROS: dict[str, str] = {
         || lpad(CAST(abs(seconds) // 60 % 60 AS VARCHAR), 2, '0')""",
     "spark_in_month(t)": "epoch_us(t) - epoch_us(date_trunc('month', t))",
     "spark_month_number(t)": "year(t) * 12 + month(t)",
+    "spark_day_number(t)": "spark_month_number(t) * 32 + day(t)",
+    "spark_clock_order(a, b)": """
+        CASE WHEN CAST(a AS TIME) < CAST(b AS TIME) THEN -1
+            WHEN CAST(a AS TIME) > CAST(b AS TIME) THEN 1 ELSE 0 END""",
     "spark_months(a, b)": """
-        spark_month_number(b) - spark_month_number(a)
-        - CASE WHEN spark_month_number(b) > spark_month_number(a)
-                AND spark_in_month(b) < spark_in_month(a) THEN 1
-            WHEN spark_month_number(b) < spark_month_number(a)
-                AND spark_in_month(b) > spark_in_month(a) THEN -1 ELSE 0 END""",
+        list_transform([CAST(b AS DATE) + CASE
+            WHEN CAST(b AS DATE) > CAST(a AS DATE) AND spark_clock_order(b, a) < 0 THEN -1
+            WHEN CAST(b AS DATE) < CAST(a AS DATE) AND spark_clock_order(b, a) > 0 THEN 1
+            ELSE 0 END],
+            lambda d: (spark_day_number(d) - spark_day_number(a)) // 32)[1]""",
     "spark_is_last_day(t)": "last_day(t) = CAST(t AS DATE)",
     "spark_months_between(a, b)": """
         spark_month_number(a) - spark_month_number(b)

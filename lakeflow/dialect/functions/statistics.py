@@ -55,21 +55,29 @@ def _line(call: Call, distinct: bool, ignore: bool) -> Aggregate:
 @aggregate("kurtosis")
 def _kurtosis(call: Call, distinct: bool, ignore: bool) -> Aggregate:
     _plain(call, distinct, ignore)
-    value = call.take(0, DOUBLE)
-    calls = (f"kurtosis_pop({value.sql})", f"var_pop({value.sql})")
-    return Aggregate(calls, "CASE WHEN {1} <> 0 THEN {0} END", DOUBLE)
+    value, infinite = _finite(call)
+    calls = (f"kurtosis_pop({value})", f"var_pop({value})", infinite)
+    return Aggregate(calls, f"CASE WHEN {{2}} THEN {_NAN} WHEN {{1}} <> 0 THEN {{0}} END", DOUBLE)
 
 
 @aggregate("skewness")
 def _skewness(call: Call, distinct: bool, ignore: bool) -> Aggregate:
     """DuckDB corrects for the size of the sample; Spark does not."""
     _plain(call, distinct, ignore)
-    value = call.take(0, DOUBLE)
-    calls = (f"skewness({value.sql})", f"var_pop({value.sql})", f"count({value.sql})")
+    value, infinite = _finite(call)
+    calls = (f"skewness({value})", f"var_pop({value})", f"count({value})", infinite)
     shrunk = "{0} * ({2} - 2) / sqrt(CAST({2} AS DOUBLE) * ({2} - 1))"
-    return Aggregate(
-        calls, f"CASE WHEN {{1}} <> 0 THEN CASE WHEN {{2}} = 2 THEN 0 ELSE {shrunk} END END", DOUBLE
-    )
+    known = f"CASE WHEN {{2}} = 2 THEN 0 ELSE {shrunk} END"
+    return Aggregate(calls, f"CASE WHEN {{3}} THEN {_NAN} WHEN {{1}} <> 0 THEN {known} END", DOUBLE)
+
+
+_NAN = "CAST('nan' AS DOUBLE)"
+
+
+def _finite(call: Call) -> tuple[str, str]:
+    """The numbers with which DuckDB can compute, and an aggregate that tells whether all are."""
+    value = call.take(0, DOUBLE).sql
+    return f"CASE WHEN isfinite({value}) THEN {value} END", f"bool_or(NOT isfinite({value}))"
 
 
 @aggregate("percentile", arity=(2, 3))
