@@ -46,6 +46,7 @@ def killed_between_link_and_sync(make: Make) -> Project:
         failpoint = f"{name}:kill" if ":" in name else f"{name}:1:kill"
         assert record(project, failpoint=failpoint)[0] == -signal.SIGKILL
     assert record(project)[0] == 0
+    project.drop()  # without a ledger its name would come first
     return project
 
 
