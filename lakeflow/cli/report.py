@@ -62,7 +62,9 @@ class Lines:
             except BrokenPipeError:
                 self._open = False
                 # What the stream still holds would fail again when the program ends.
-                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, self._stream.fileno())
+                os.close(nowhere)
 
 
 class PlainReport:

@@ -202,8 +202,12 @@ class ExpiringLease:
         return True
 
     def _keep_renewing(self) -> None:
-        while not self._ended.wait(self._seconds / 3) and self.renew():
-            pass
+        going_on = True
+        while going_on and not self._ended.wait(self._seconds / 3):
+            try:
+                going_on = self.renew()
+            except OSError:  # What fails now may work at the next turn; the deadline decides.
+                going_on = self._clock.monotonic() <= self._deadline
 
     def _is_over(self) -> bool:
         newest = self._newest()

@@ -83,10 +83,16 @@ class Sources:
         options: dict[str, str] = {}
         positional = list(found.positional)
         for name, value in reference.arguments:
-            if name is not None:
-                options[name] = value
-            elif positional:
-                options[positional.pop(0)] = value
+            known = name or (positional.pop(0) if positional else None)
+            if known is not None and known.lower() in map(str.lower, options):
+                raise DefinitionError(
+                    f"{reference.function} is given {known} twice.",
+                    condition="DUPLICATE_ROUTINE_PARAMETER_ASSIGNMENT.DOUBLE_NAMED_ARGUMENT_REFERENCE",
+                    location=reference.location,
+                    hint="Leave one of them out.",
+                )
+            if known is not None:
+                options[known] = value
             else:
                 raise DefinitionError(
                     f"{reference.function} takes {len(found.positional)} argument(s) by position: "

@@ -176,7 +176,9 @@ class LocalStore:
         ended before its name was durable, or by a backend for a new partition.
         """
         if folder in self._folders:
-            return
+            if folder.is_dir():
+                return
+            self._folders.clear()  # somebody has taken it away, perhaps with others
         if self.root in folder.parents or not folder.is_dir():
             self.make_folder(folder.parent)
             folder.mkdir(exist_ok=True)

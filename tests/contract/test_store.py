@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import multiprocessing
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,14 @@ def test_a_folder_goes_only_when_it_is_empty(store):
     store.delete_folder("folder")
     assert not store.exists("folder")
     assert store.put_if_absent("folder/a", b"again")
+
+
+def test_a_folder_that_somebody_has_taken_away_is_made_again(tmp_path):
+    local = LocalStore(tmp_path)
+    local.put_if_absent("table/log/a", b"")
+    shutil.rmtree(tmp_path / "table")
+    assert local.put_if_absent("table/log/a", b"again")
+    assert local.read("table/log/a") == b"again"
 
 
 def test_nothing_of_a_write_that_failed_is_left(store, monkeypatch):

@@ -163,8 +163,8 @@ class SqliteSource:
         return ArrowScan(lambda: self._reader(start, end))
 
     def earliest(self, ends: Sequence[Position]) -> Position:
-        """The lowest position."""
-        return min(ends, key=lambda end: (end["value"], end["row"]))
+        """The lowest position; SQLite has numbers before texts, in one column too."""
+        return min(ends, key=lambda end: (isinstance(end["value"], str), end["value"], end["row"]))
 
     def commit(self, end: Position) -> None:
         """A table needs no acknowledgement."""

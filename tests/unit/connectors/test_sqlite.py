@@ -464,3 +464,13 @@ def test_the_schema_is_spark_s(database):
         "c BIGINT, big BIGINT, flag BOOLEAN, price DECIMAL(10,2), n DOUBLE, day DATE, "
         "at TIMESTAMP_NTZ, name STRING, raw BINARY, f DOUBLE, other STRING, json STRING"
     )
+
+
+def test_the_earliest_position_of_a_column_that_mixes_types(database):
+    database.run("CREATE TABLE t (c, x)", "INSERT INTO t VALUES ('a', 1), (2, 2), (10, 3)")
+    source = database.open(schemaHints="c STRING")
+    ends = [{"value": value, "row": row} for value, row in (("a", 1), (10, 3), (2, 2))]
+    in_order = [list(found) for found in database.rows("SELECT c, rowid FROM t ORDER BY c")]
+    for left in range(3):
+        assert [source.earliest(ends)[key] for key in ("value", "row")] == in_order[left]
+        ends.remove(source.earliest(ends))

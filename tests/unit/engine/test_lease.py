@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -49,6 +51,32 @@ def test_it_is_taken_over_when_it_has_expired(store, clock):
     with pytest.raises(LeaseLost, match="Epoch 1"):
         first.check()
     assert not first.renew()
+
+
+class Unsteady(LocalStore):
+    """Fails at the third write, the first after it was taken, and tells of the fourth."""
+
+    def __init__(self, root):
+        super().__init__(root)
+        self.writes = 0
+        self.fourth = threading.Event()
+
+    def put_if_absent(self, path, data, step=None):
+        self.writes += 1
+        if self.writes == 3:
+            raise OSError(errno.EIO, "the disk is away")
+        written = super().put_if_absent(path, data, step)
+        if self.writes == 4:
+            self.fourth.set()
+        return written
+
+
+def test_a_renewal_that_fails_is_tried_again(tmp_path, clock):
+    store = Unsteady(tmp_path)
+    held = ExpiringLease(store, "pipeline", clock, 0.03)
+    assert store.fourth.wait(60)
+    held.check()
+    held.release()
 
 
 def test_whoever_waits_for_it_can_be_stopped(store, clock):
