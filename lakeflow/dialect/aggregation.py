@@ -12,7 +12,7 @@ from lakeflow.dialect.expressions import Expressions, column_sql
 from lakeflow.dialect.functions.aggregates import AGGREGATES, Aggregate
 from lakeflow.dialect.functions.table import Call, check_arity
 from lakeflow.dialect.operators import condition
-from lakeflow.dialect.typed import Problem, Typed, keyed, refused
+from lakeflow.dialect.typed import Problem, Typed, keyed, refused, unnamed
 from lakeflow.dialect.types import identifier
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class Grouping:
         if value is None:
             return None
         for position, key in enumerate(self.keys):
-            if key.sql == value.sql:
+            if unnamed(key.sql) == unnamed(value.sql):
                 return Typed(column_sql(self.relation, f"k{position}"), key.type)
         return None
 

@@ -11,7 +11,7 @@ from lakeflow.core.schema import Map
 from lakeflow.dialect.aggregation import Grouping, contains_aggregate
 from lakeflow.dialect.nodes import name_parts
 from lakeflow.dialect.scope import matching
-from lakeflow.dialect.typed import Typed
+from lakeflow.dialect.typed import Typed, unnamed
 
 if TYPE_CHECKING:
     from lakeflow.dialect.select import Item
@@ -82,9 +82,9 @@ def _add(grouping: Grouping, value: Typed, node: exp.Expr) -> int:
         raise grouping.analysis.error(
             node, "GROUP_EXPRESSION_TYPE_IS_NOT_ORDERABLE", "GROUP BY cannot compare a MAP."
         )
-    known = [key.sql for key in grouping.keys]
-    if value.sql in known:
-        return known.index(value.sql)
+    known = [unnamed(key.sql) for key in grouping.keys]
+    if unnamed(value.sql) in known:
+        return known.index(unnamed(value.sql))
     grouping.keys.append(value)
     return len(known)
 

@@ -73,6 +73,24 @@ def keyed(value: Typed) -> Typed:
     return value.with_sql(f"({value.sql} + {cast_sql('0', value.type)})", value.type)
 
 
+_PARAMETERS = re.compile(r'lambda ((?:"[^"]+"(?:, )?)+):')
+_OPERAND = re.compile(r'(?<!["\w])operand(?:_[0-9]+)?(?!["\w])')
+
+
+def unnamed(sql: str) -> str:
+    """SQL by which two lowerings of one expression are equal.
+
+    Names of what lambdas take are fresh in each; they are numbered in their order.
+    """
+    if "lambda" not in sql:
+        return sql
+    quoted = (name for head in _PARAMETERS.findall(sql) for name in re.findall('"[^"]+"', head))
+    for number, name in enumerate(dict.fromkeys([*quoted, *_OPERAND.findall(sql)])):
+        pattern = re.escape(name) if name.startswith('"') else rf'(?<!["\w]){name}(?!["\w])'
+        sql = re.sub(pattern, f"\0{number}", sql)
+    return sql
+
+
 def raising(condition: str, message_sql: str, kind: DataType) -> str:
     """SQL that fails with one of Spark's conditions; `message_sql` is an expression."""
     return cast_sql(f"error({text(f'[{condition}] ')} || {message_sql})", kind)
