@@ -19,6 +19,7 @@ from lakeflow.core.schema import Schema, Struct
 from lakeflow.dialect.query import Lowered, Query, Reference
 from lakeflow.engine.checks import Check, quarantine_schema
 from lakeflow.engine.definition import definition_of
+from lakeflow.engine.files.rows import METADATA
 from lakeflow.engine.fit import grown, refuse_void, retyped, widens
 from lakeflow.engine.inputs import connector_of, source_key
 from lakeflow.engine.lowerings import Lowerings
@@ -212,8 +213,10 @@ class Analysis:
         streams = _streams(inputs)
         if query.dialect == "duckdb":
             return self.surroundings.native.lower_duckdb(query, schemas, streams)
+        metadata = METADATA.type
+        assert isinstance(metadata, Struct)
         hidden = {
-            key: METADATA
+            key: metadata
             for key, found in inputs.items()
             if isinstance(found, SourceRead) and found.connector == "files"
         }
@@ -375,19 +378,6 @@ class Analysis:
         if errors:
             raise DefinitionErrors(errors)
         return tuple(checks)
-
-
-def _metadata_type() -> Struct:
-    columns = Schema.from_ddl(
-        "_metadata STRUCT<file_path: STRING, file_name: STRING, file_size: BIGINT, "
-        "file_modification_time: TIMESTAMP, file_block_start: BIGINT, file_block_length: BIGINT>"
-    )
-    found = columns.fields[0].type
-    assert isinstance(found, Struct)
-    return found
-
-
-METADATA = _metadata_type()
 
 
 def _streams(inputs: Mapping[str, Leaf | ResolvedQuery]) -> frozenset[str]:

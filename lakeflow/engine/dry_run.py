@@ -7,11 +7,9 @@ from contextlib import closing
 
 from lakeflow.backends.duckdb import DuckDBBackend, DuckDBSession, empty_relation
 from lakeflow.core.errors import DefinitionError, DefinitionErrors, LakeflowError
-from lakeflow.core.schema import Field, Schema
 from lakeflow.dialect.types import from_duckdb_type
-from lakeflow.engine.analyze import METADATA
 from lakeflow.engine.bind import bound_sql
-from lakeflow.engine.resolve import Leaf, ResolvedFlow, ResolvedQuery, SourceRead
+from lakeflow.engine.resolve import ResolvedFlow, ResolvedQuery, SourceRead
 
 
 def check_binding(backend: DuckDBBackend, flows: Sequence[ResolvedFlow]) -> None:
@@ -39,7 +37,12 @@ def check_binding(backend: DuckDBBackend, flows: Sequence[ResolvedFlow]) -> None
 
 def _bind(session: DuckDBSession, query: ResolvedQuery) -> None:
     location = query.flow.location
-    relations = {leaf.id: empty_relation(_columns(leaf)) for leaf in query.leaves()}
+    relations = {
+        leaf.id: empty_relation(
+            leaf.relation_schema if isinstance(leaf, SourceRead) else leaf.schema
+        )
+        for leaf in query.leaves()
+    }
     sql = bound_sql(query, relations)
     found = {
         name: from_duckdb_type(kind) for name, kind, *_ in session.rows(f"DESCRIBE {sql}", location)
@@ -54,13 +57,6 @@ def _bind(session: DuckDBSession, query: ResolvedQuery) -> None:
             )
     for check in query.checks:
         session.rows(f"DESCRIBE SELECT {check.sql} FROM ({sql})", check.expectation.location)
-
-
-def _columns(leaf: Leaf) -> Schema:
-    """What a relation of a leaf has, the hidden column included where the query names it."""
-    if isinstance(leaf, SourceRead) and leaf.metadata:
-        return Schema((*leaf.schema.fields, Field("_metadata", METADATA)))
-    return leaf.schema
 
 
 def _queries(query: ResolvedQuery) -> Iterator[ResolvedQuery]:

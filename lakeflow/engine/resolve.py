@@ -11,6 +11,7 @@ from lakeflow.core.names import TableName
 from lakeflow.core.schema import Schema
 from lakeflow.dialect.query import Lowered
 from lakeflow.engine.checks import Check
+from lakeflow.engine.files.rows import METADATA
 from lakeflow.pipelines.elements import Dataset, Flow
 
 
@@ -58,6 +59,13 @@ class SourceRead:
     rescued: str | None
     location: Location
     group: Group | None = None
+
+    @property
+    def relation_schema(self) -> Schema:
+        """What a relation of it has: also the hidden column, where the query names it."""
+        if not self.metadata:
+            return self.schema
+        return Schema((*self.schema.fields, METADATA))
 
 
 Leaf = TableRead | SourceRead

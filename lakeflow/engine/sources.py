@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from lakeflow.backends.duckdb import DuckDBBackend, DuckDBSession
+from lakeflow.backends.duckdb import DuckDBBackend, DuckDBSession, empty_relation
 from lakeflow.catalog.places import place_of
 from lakeflow.connect.discovery import find_connector
 from lakeflow.connect.ledger import Ledger
@@ -154,7 +154,7 @@ class Sources:
             with asking(read):
                 end = source.horizon()
                 if end is None:
-                    raise SourceError("There is nothing to read.", location=read.location)
+                    return empty_relation(read.relation_schema)
                 scan = source.read(None, source.latest(None, Limit(), end))
             if isinstance(scan, ArrowScan):
                 return scanned(session, scan, read)

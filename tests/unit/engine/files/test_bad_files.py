@@ -509,3 +509,19 @@ def test_only_what_the_query_reads_is_looked_at(drop, form):
     folder.columns = "id, _rescued_data"
     [row] = folder.taken()
     assert json.loads(row["_rescued_data"]) == {"n": "x", "_file_path": str(path)}
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("mode", ["STREAM", "whole"])
+def test_an_empty_folder_with_given_columns_is_an_empty_table(drop, form, mode):
+    folder = strict(drop, form)
+    folder.mode = mode
+    folder.columns = "id, v, _metadata.file_name AS name"
+    assert folder.taken() == []
+    assert folder.schema() == "id BIGINT, v STRING, name STRING"
+    path = folder.put(f"a.{form}", GOOD[form])
+    folder.taken()
+    assert folder.values("id", "v", "name") == [(*row, f"a.{form}") for row in MORE]
+    if mode == "whole":
+        path.unlink()
+        assert folder.taken() == []
