@@ -1,6 +1,6 @@
 """`python -m lakeflow` is the `lakeflow` command."""
 
-from lakeflow.cli.main import main
+from lakeflow.cli.main import program
 
 if __name__ == "__main__":
-    main()
+    program()

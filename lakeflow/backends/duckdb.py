@@ -14,7 +14,7 @@ from lakeflow.backends.messages import translated
 from lakeflow.backends.parquet import ParquetFiles, Relation
 from lakeflow.core.errors import Interrupted, LakeflowError
 from lakeflow.core.location import Location
-from lakeflow.core.schema import Schema
+from lakeflow.core.schema import DOUBLE, FLOAT, Schema, types_within
 from lakeflow.dialect.types import duckdb_type, identifier
 
 if TYPE_CHECKING:
@@ -189,14 +189,16 @@ class DuckDBSession:
         self,
         sql: str,
         folder: str,
+        schema: Schema,
         partition_columns: Sequence[str] = (),
         location: Location | None = None,
     ) -> tuple[StagedFile, ...]:
         """Writes a query's rows as Parquet files into a folder; nothing for no rows.
 
         Args:
-            sql: The query; its columns are those of the table.
+            sql: The query.
             folder: Absolute path; made if it is missing.
+            schema: Its columns.
             partition_columns: One folder per combination of their values.
             location: What the user wrote, for errors.
 
@@ -209,6 +211,7 @@ class DuckDBSession:
         options = [
             "FORMAT parquet",
             "COMPRESSION snappy",
+            f"PARQUET_VERSION {_parquet_version(schema)}",
             "RETURN_STATS",
             "OVERWRITE_OR_IGNORE",
             f"FILENAME_PATTERN '{mark}-{{uuid}}'",
@@ -394,6 +397,16 @@ class RowStream:
         except LakeflowError as error:
             self.failed = error
             raise
+
+
+def _parquet_version(schema: Schema) -> str:
+    """The version of Parquet's encodings in which rows are written.
+
+    V2 makes smaller files in less time. Its encoding of floating numbers is one that Spark 4.0
+    does not read.
+    """
+    within = (kind for field in schema for kind in types_within(field.type))
+    return "V1" if any(kind in (FLOAT, DOUBLE) for kind in within) else "V2"
 
 
 def parquet_relation(paths: Sequence[str], schema: Schema) -> str:

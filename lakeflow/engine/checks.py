@@ -104,7 +104,7 @@ def stage(
             of what was written.
     """
     if not checks:
-        written = session.stage(sql, to.folder, to.partition_columns, location)
+        written = session.stage(sql, to.folder, schema, to.partition_columns, location)
         failpoint("stage.partial")
         return Staged(written, (), Counts())
     keeps_aside = to.quarantine_folder is not None and any(
@@ -182,6 +182,7 @@ class _Rows:
         main = self.session.stage(
             f"SELECT * FROM ({relation}) WHERE NOT {refusing}",
             self.to.folder,
+            self.schema,
             self.to.partition_columns,
             self.location,
         )
@@ -191,7 +192,7 @@ class _Rows:
 
     def _write(self, query: str) -> tuple[StagedFile, ...]:
         written = self.session.stage(
-            query, self.to.folder, self.to.partition_columns, self.location
+            query, self.to.folder, self.schema, self.to.partition_columns, self.location
         )
         failpoint("stage.partial")
         return written
@@ -202,6 +203,7 @@ class _Rows:
             f"SELECT *, {_violated(self.checks)} AS {VIOLATIONS_COLUMN} FROM ({relation}) "
             f"WHERE {_any(self.checks, 'quarantine')}",
             self.to.quarantine_folder,
+            quarantine_schema(self.schema),
             (),
             self.location,
         )

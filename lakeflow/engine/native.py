@@ -158,9 +158,9 @@ class Natives:
             files = relations[found.name]
             if isinstance(files, str):
                 folder = str(scratch / uuid.uuid4().hex)
-                staged = session.stage(files, folder, (), function.location)
-                paths = tuple(file.path for file in staged)
-                files = ParquetFiles(paths, query.inputs[found.name].schema)
+                schema = query.inputs[found.name].schema
+                staged = session.stage(files, folder, schema, (), function.location)
+                files = ParquetFiles(tuple(file.path for file in staged), schema)
             inputs[found.name] = (files, _kind(found))
         scratch.mkdir(parents=True, exist_ok=True)
         path = str(scratch / f"{uuid.uuid4().hex}.parquet")

@@ -186,7 +186,7 @@ class _Rewriter:
         relation = relation_sql(ParquetFiles.of(place, files, snapshot.schema))
         session = self.backend.session()
         try:
-            staged = session.stage(relation, f"{place}/{folder}")
+            staged = session.stage(relation, f"{place}/{folder}", snapshot.schema)
         finally:
             session.close()
         partitions = snapshot.metadata.partition_columns

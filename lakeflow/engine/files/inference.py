@@ -133,7 +133,7 @@ def _json_schema(scan: FileScan, options: ReadOptions, reading: Reading) -> Sche
         found = json_files.read_structure(row[0])
         if isinstance(found, Struct):
             schema = merged(schema, Schema(found.fields))
-    return schema
+    return Schema(tuple(sorted(schema, key=lambda field: field.name)))
 
 
 def _with_long_integers(scan: FileScan, schema: Schema, reading: Reading) -> Schema:

@@ -228,7 +228,8 @@ def _type(structure: object) -> DataType:
     match structure:
         case dict():
             names: dict[str, Field] = {}
-            for name, inner in structure.items():
+            # By name as Spark has them, for DuckDB tells them in the order its threads came by.
+            for name, inner in sorted(structure.items()):
                 # A table has no two names that differ by case only, and none that is empty.
                 if name and name.lower() not in names:
                     names[name.lower()] = Field(name, _type(inner))

@@ -67,7 +67,7 @@ def conversion(
             return _floating(kind, options)
         case Decimal(_, scale):
             # A printed decimal has all its fractional digits, so the text `17` is its beginning.
-            return _checked(kind, "starts_with({t}::VARCHAR, {x})", _matches(_decimal(scale)))
+            return _checked(kind, "prefix({t}::VARCHAR, {x})", _matches(_decimal(scale)))
         case Primitive("date"):
             if options.date_format:
                 pattern = read_pattern(options.date_format, "dateFormat", location)

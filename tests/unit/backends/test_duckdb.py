@@ -5,10 +5,12 @@ from __future__ import annotations
 from contextlib import closing, nullcontext
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from lakeflow.backends.duckdb import DuckDBBackend, RowStream
 from lakeflow.core.errors import Interrupted, LakeflowError, SourceError
+from lakeflow.core.schema import Schema
 from lakeflow.dialect.setup import macros_of
 
 
@@ -66,3 +68,22 @@ def test_why_rows_could_not_be_read_is_told_once(backend):
             session.rows("SELECT x FROM feed")
         with pytest.raises(LakeflowError, match="no_such_table"):
             session.rows("SELECT * FROM no_such_table")
+
+
+@pytest.mark.parametrize("floating", ["FLOAT", "ARRAY<STRUCT<x: MAP<STRING, DOUBLE>>>"])
+def test_floating_numbers_keep_what_spark_4_0_reads(backend, tmp_path, floating):
+    def encodings(columns: str, query: str) -> set[str]:
+        folder = tmp_path / columns
+        with closing(backend.session()) as session:
+            (file,) = session.stage(query, str(folder), Schema.from_ddl(columns))
+        group = pq.ParquetFile(file.path).metadata.row_group(0)
+        return {e for n in range(group.num_columns) for e in group.column(n).encodings}
+
+    numbers = "SELECT hash(i)::VARCHAR AS s, i AS n"
+    rows = "FROM range(100_000) AS t(i)"
+    value = "i / 7" if floating == "FLOAT" else "[{'x': MAP {'k': i / 7}}]"
+    assert "DELTA_BINARY_PACKED" in encodings("s STRING, n BIGINT", f"{numbers} {rows}")
+    with_floating = encodings(
+        f"s STRING, n BIGINT, f {floating}", f"{numbers}, {value} AS f {rows}"
+    )
+    assert with_floating <= {"PLAIN", "RLE", "RLE_DICTIONARY", "PLAIN_DICTIONARY"}

@@ -49,7 +49,7 @@ def write(tmp_path, backend):
         for query in queries:
             staged = [
                 replace(file, partition=partition_values(file.partition, schema, PLACE))
-                for file in session.stage(query, store.url(place), partitions)
+                for file in session.stage(query, store.url(place), schema, partitions)
             ]
             files = data_files(staged, store.url(place), schema, partitions)
             store.make_durable(f"{place}/{file.path}" for file in files)
