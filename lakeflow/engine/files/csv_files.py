@@ -17,10 +17,6 @@ from lakeflow.engine.files.disk import contains, decoding, local, open_text
 from lakeflow.engine.files.options import ReadOptions
 
 BATCH_ROWS = 20_000
-FEW_BYTES = 1 << 26
-"""Below this DuckDB's reader, which has 32 MiB to a part, would leave threads without one."""
-PART = 1 << 22
-"""Bytes to a part then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +83,12 @@ def groups(
             source = f"(SELECT *, {position} AS position FROM read_parquet({sql.text(str(rows))}))"
             found.append(CsvGroup(names, (position,), source, native=False))
     for names, positions in together.items():
-        entries = [files[n] for n in positions]
-        source = _native(entries, positions, names, options)
-        found.append(CsvGroup(names, tuple(positions), source, native=True))
+        paths = [files[n].path for n in positions]
+        found.append(
+            CsvGroup(
+                names, tuple(positions), _native(paths, positions, names, options), native=True
+            )
+        )
     return sorted(found, key=lambda group: group.positions)
 
 
@@ -144,7 +143,7 @@ def _is_native(path: str, options: ReadOptions) -> bool:
 
 
 def _native(
-    entries: list[FileEntry], positions: list[int], names: tuple[str, ...], options: ReadOptions
+    paths: list[str], positions: list[int], names: tuple[str, ...], options: ReadOptions
 ) -> str:
     columns = ", ".join(f"'c{n}': 'VARCHAR'" for n in range(len(names)))
     keeps_quoted = bool(options.null_value or options.empty_value)
@@ -159,12 +158,10 @@ def _native(
         "hive_partitioning": "false",
         "strict_mode": "true",
     }
-    if sum(entry.size for entry in entries) < FEW_BYTES:
-        arguments["buffer_size"] = str(PART)
-    files = ", ".join(sql.path(local(entry.path)) for entry in entries)
+    files = ", ".join(sql.path(local(path)) for path in paths)
     said = ", ".join(f"{option} = {value}" for option, value in arguments.items())
     position = (
-        f"list_extract({positions}, file_index::BIGINT + 1)" if len(entries) > 1 else positions[0]
+        f"list_extract({positions}, file_index::BIGINT + 1)" if len(paths) > 1 else positions[0]
     )
     return f"(SELECT *, {position} AS position FROM read_csv([{files}], {said}))"
 
