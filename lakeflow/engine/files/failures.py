@@ -67,8 +67,8 @@ def translate(
 
 
 _STRUCTURE = re.compile(
-    r"CSV Error|CSV Parser|CSV File|Malformed JSON|maximum_object_size|maximum.line.size|GZIP|ZSTD"
-    r"|unicode|UTF-8|utf8",
+    r"CSV Error|CSV Parser|CSV Reader|CSV File|Malformed JSON|maximum_object_size"
+    r"|maximum.line.size|GZIP|ZSTD|unicode|UTF-8|utf8",
     re.IGNORECASE,
 )
 

@@ -11,6 +11,7 @@ import io
 import json
 import os
 import threading
+from collections import Counter
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -428,6 +429,19 @@ def test_crlf_in_quotes(drop):
     folder.put("a.csv", 'id,v\r\n1,"x\r\ny"\r\n2,"a\nb"\r\n')
     folder.taken()
     assert folder.values("id", "v") == [(1, "x\r\ny"), (2, "a\nb")]
+
+
+def test_quoted_lines_that_look_like_rows(drop):
+    """DuckDB, which reads parts of a long file side by side, says that it cannot join them."""
+    rows, line = "7,x\n" * 2_000, 'a "quoted"\nline'
+    folder = drop(format="csv")
+    quoted = line.replace('"', '""')
+    text = "".join(f'{n},"{rows}"\n{n},"{quoted}"\n' for n in range(1_500))
+    folder.put("a.csv", f"id,v\n{text}")
+    folder.taken()
+    found = folder.values("id", "v")
+    assert Counter(n for n, _ in found) == dict.fromkeys(range(1_500), 2)
+    assert Counter(v for _, v in found) == {rows: 1_500, line: 1_500}
 
 
 def test_long_integers_are_inferred_whole(drop):
