@@ -58,7 +58,6 @@ class Sources:
         clock: What time it is.
         time_zone: The session's.
         scratch: Folder for what does not outlive the update.
-        sampled: Files whose columns were inferred in this process.
     """
 
     folder: Path
@@ -69,8 +68,7 @@ class Sources:
     time_zone: str
     scratch: Path
     run: Run | None = None
-    sampled: set[FileEntry] = field(default_factory=set)
-    _inferred: dict[str, Schema] = field(default_factory=dict)
+    _inferred: dict[str, tuple[Schema, frozenset[FileEntry]]] = field(default_factory=dict)
     _reads: WeakKeyDictionary[DuckDBSession, FileReads] = field(default_factory=WeakKeyDictionary)
 
     def options(self, connector: str, reference: Reference) -> Mapping[str, str]:
@@ -188,7 +186,7 @@ class Sources:
 
     def _infer(self, read: SourceRead, source: Source) -> Schema:
         """The columns of the files that are there now."""
-        key = repr((read.id, sorted(read.options.items())))
+        key = _key(read)
         if key not in self._inferred:
             end = source.horizon()
             if end is None:
@@ -202,11 +200,17 @@ class Sources:
             scan = source.read(None, source.latest(None, Limit(max_files=1000), end))
             assert isinstance(scan, FileScan)
             with closing(self.backend.session()) as session:
-                self._inferred[key] = self.file_reads(session).look(
-                    scan, read.location, files.infer
-                )
-            self.sampled |= set(files.sample(scan.files))
-        return self._inferred[key]
+                schema = self.file_reads(session).look(scan, read.location, files.infer)
+            self._inferred[key] = schema, frozenset(files.sample(scan.files))
+        return self._inferred[key][0]
+
+    def sampled(self, read: SourceRead) -> frozenset[FileEntry]:
+        """The files from which the columns of a read were inferred in this process.
+
+        None where its columns are stored ones, even if another read of the files was inferred.
+        """
+        schema, sampled = self._inferred.get(_key(read), (None, frozenset[FileEntry]()))
+        return sampled if schema == _without(read) else frozenset()
 
     def _stored(self, flow: Flow, read: SourceRead) -> StoredSchemas | None:
         """The schemas of a flow's source in the present generation of its table."""
@@ -248,7 +252,8 @@ class _Files:
         self, scan: FileScan, read: SourceRead, session: DuckDBSession, mode: str
     ) -> None:
         # What inference has just seen holds nothing new.
-        unseen = tuple(file for file in scan.files if file not in self.sources.sampled)
+        sampled = self.sources.sampled(read)
+        unseen = tuple(file for file in scan.files if file not in sampled)
         if not unseen:
             return
         scan = replace(scan, files=unseen)
@@ -268,6 +273,10 @@ class _Files:
                 condition="UNKNOWN_FIELD_EXCEPTION.NEW_FIELDS_IN_FILE",
                 location=read.location,
             )
+
+
+def _key(read: SourceRead) -> str:
+    return repr((read.id, sorted(read.options.items())))
 
 
 def _folder(place: str, flow_id: str, generation: Generation, read: SourceRead) -> str:

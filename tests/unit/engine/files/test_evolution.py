@@ -10,6 +10,9 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
+from lakeflow.core.settings import Settings
+from lakeflow.engine.session import Session
+
 FORMATS = ("csv", "json", "parquet")
 
 
@@ -180,6 +183,24 @@ def test_case_of_json_keys_counts(drop):
     folder = drop(format="json", readerCaseSensitive="false")
     folder.put("0.json", '{"id": 1}\n')
     assert "readerCaseSensitive" in folder.wrong()
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_view_of_the_same_files_hides_no_new_column_from_a_stream(tmp_path, form):
+    folder, pipeline = tmp_path / "in", tmp_path / "pipeline.sql"
+    folder.mkdir()
+    files = f"read_files('in', format => '{form}')"
+    pipeline.write_text(
+        f"CREATE STREAMING TABLE t AS SELECT * FROM STREAM {files};\n"
+        f"CREATE MATERIALIZED VIEW whole AS SELECT * FROM {files};\n"
+    )
+    session = Session(Settings.load({}, lakehouse=tmp_path / "lake"))
+    for number, rows in enumerate(([{"id": 1}], [{"id": 2, "more": 7}])):
+        (folder / f"{number}.{form}").write_bytes(written(form, rows))
+        assert session.run(pipeline).state == "COMPLETED"
+    for table in ("t", "whole"):
+        rows = session.query(f"SELECT id, more, _rescued_data FROM {table} ORDER BY id").read_all()
+        assert [tuple(row.values()) for row in rows.to_pylist()] == [(1, None, None), (2, 7, None)]
 
 
 @pytest.mark.parametrize("form", ["json", "parquet"])
