@@ -20,7 +20,6 @@ from lakeflow.core.schema import (
     VOID,
     Array,
     DataType,
-    Decimal,
     Field,
     Struct,
 )
@@ -40,7 +39,7 @@ _STRUCTURES: dict[str, DataType] = {
     "BOOLEAN": BOOLEAN,
     "BIGINT": BIGINT,
     "UBIGINT": BIGINT,
-    "HUGEINT": Decimal(38, 0),
+    "HUGEINT": BIGINT,  # where some are negative and others are not, however small
     "DOUBLE": DOUBLE,
     "VARCHAR": STRING,
     "NULL": VOID,
@@ -192,8 +191,7 @@ def _lines(stream: TextIO, entry: FileEntry, options: ReadOptions) -> Iterator[s
 def structure_query(source: JsonSource) -> str:
     """The query for the description of all records of a source that are objects."""
     return (
-        "SELECT json_group_structure(line::JSON)::VARCHAR,"
-        " coalesce(bool_or(regexp_matches(line, '[0-9]{19}')), FALSE)"
+        "SELECT json_group_structure(line::JSON)::VARCHAR"
         f" FROM {source.source} WHERE starts_with(line, '{{') AND json_valid(line)"
     )
 

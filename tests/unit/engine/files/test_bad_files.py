@@ -12,6 +12,7 @@ import json
 import os
 import threading
 from collections import Counter
+from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -442,6 +443,25 @@ def test_quoted_lines_that_look_like_rows(drop):
     found = folder.values("id", "v")
     assert Counter(n for n, _ in found) == dict.fromkeys(range(1_500), 2)
     assert Counter(v for _, v in found) == {rows: 1_500, line: 1_500}
+
+
+def test_integers_of_both_signs_are_inferred_as_such(drop):
+    folder = drop(format="json")
+    records = [
+        {"n": -2, "l": [-1, 5], "s": {"x": 3}, "low": -(2**63), "far": 2**63},
+        {"n": 7, "l": [], "s": {"x": -3}, "low": 2**63 - 1, "far": -1},
+    ]
+    folder.put("a.json", "\n".join(map(json.dumps, records)))
+    folder.taken()
+    # What Apache Spark 4.3.0 infers; `far` is DECIMAL(20,0) there.
+    assert folder.schema() == (
+        "far DECIMAL(38,0), l ARRAY<BIGINT>, low BIGINT, n BIGINT, s STRUCT<x: BIGINT>,"
+        " _rescued_data STRING"
+    )
+    assert folder.values("n", "low", "far", "_rescued_data") == [
+        (-2, -(2**63), Decimal(2**63), None),
+        (7, 2**63 - 1, Decimal(-1), None),
+    ]
 
 
 def test_long_integers_are_inferred_whole(drop):
