@@ -1,0 +1,1 @@
+"""When and in what order things run; what runs is handed in from above."""
