@@ -256,6 +256,8 @@ def _errors_of_event(
             hint=nearest(event, EVENTS) or f"There are {', '.join(EVENTS)}.",
         )
         return
+    if destinations is None:
+        return
     webhook = name == "webhook_notifications"
     found: list[JsonValue] = destinations if isinstance(destinations, list) else [None]
     if webhook:
