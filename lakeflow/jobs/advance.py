@@ -313,8 +313,8 @@ class Advance:
             outcome=branch,
             **{name: value for name, value in _plain(outcome).items() if name != "pid"},
         )
-        said = outcome.message or ended.reason
-        turn.tell_of(run, ended, "task.ended", f"{outcome.result}: {said}")
+        said = f": {outcome.message}" if outcome.message else "."
+        turn.tell_of(run, ended, "task.ended", f"{outcome.result}{said}")
 
     def _time(self, unit: UnitState, started: int) -> None:
         if unit.task.timeout_seconds:

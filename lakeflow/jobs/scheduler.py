@@ -126,6 +126,15 @@ class Scheduler:
             self._closing = True
             self._woken.notify()
 
+    def give_up(self, error: BaseException) -> None:
+        """Tells everybody who waits for an answer that none will come."""
+        with self._woken:
+            self._closing = True
+            waiting = [each for each in self._inbox if isinstance(each, _Request)]
+            self._inbox.clear()
+        for each in waiting:
+            each.answer.set_exception(error)
+
     # Called from the thread of the loop
 
     def serve(self) -> None:
