@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lakeflow.jobs.actions import (
+        alert,
         condition,
         dbt,
         for_each,
@@ -16,14 +17,18 @@ if TYPE_CHECKING:
         notebook,
         other,
         pipeline,
+        r,
         run_job,
+        scala,
         script,
+        shell,
         sql,
         wheel,
     )
     from lakeflow.jobs.builder import continuous, cron, every, files, job, tables, task
 
 __all__ = [
+    "alert",
     "condition",
     "continuous",
     "cron",
@@ -37,8 +42,11 @@ __all__ = [
     "notebook",
     "other",
     "pipeline",
+    "r",
     "run_job",
+    "scala",
     "script",
+    "shell",
     "sql",
     "tables",
     "task",
@@ -48,7 +56,8 @@ __all__ = [
 
 _HOMES = {
     "actions": (
-        "condition dbt for_each function jar notebook other pipeline run_job script sql wheel"
+        "alert condition dbt for_each function jar notebook other pipeline r run_job scala script "
+        "shell sql wheel"
     ),
     "builder": "continuous cron every files job tables task",
 }

@@ -31,15 +31,13 @@ def pipeline(
     pipeline_id: str,
     *,
     full_refresh: bool | Sequence[str] = False,
-    refresh: Sequence[str] = (),
     parameters: Mapping[str, Value] | None = None,
 ) -> Action:
     """Updates a pipeline.
 
     Args:
-        pipeline_id: Its id or name.
+        pipeline_id: Its path, key or id.
         full_refresh: Whether all its tables are computed anew, or which.
-        refresh: The tables that are updated; all if none is named.
         parameters: Values for its parameters.
     """
     settings: dict[str, JsonValue] = {"pipeline_id": pipeline_id}
@@ -47,39 +45,37 @@ def pipeline(
         settings["full_refresh"] = True
     elif full_refresh:
         settings["full_refresh_selection"] = list(full_refresh)
-    if refresh:
-        settings["refresh_selection"] = list(refresh)
     return Action("pipeline_task", settings | _some(parameters=_texts(parameters)))
 
 
 def sql(
-    file: str,
+    file: str | None = None,
     *,
+    statement: str | None = None,
     parameters: Mapping[str, Value] | None = None,
-    warehouse: str = LOCAL_WAREHOUSE,
 ) -> Action:
-    """Runs the statements of an SQL file.
+    """Runs SQL.
 
     Args:
-        file: Relative to the project.
-        parameters: What stands for `:name` in it.
-        warehouse: Where it runs.
+        file: A file of statements, relative to the project.
+        statement: Or the statements themselves.
+        parameters: What stands for `:name` in them.
     """
-    settings = {"warehouse_id": warehouse, "file": {"path": file}}
-    return Action("sql_task", settings | _some(parameters=_texts(parameters)))
+    if (file is None) == (statement is None):
+        _refuse("An SQL task has a file or a statement.", 'Write sql("report.sql").')
+    source = {"file": {"path": file}} if file is not None else {"statement": statement}
+    further = _some(parameters=_texts(parameters))
+    return Action("sql_task", {"warehouse_id": LOCAL_WAREHOUSE} | source | further)
 
 
-def notebook(
-    path: str, *, parameters: Mapping[str, Value] | None = None, warehouse: str | None = None
-) -> Action:
+def notebook(path: str, *, parameters: Mapping[str, Value] | None = None) -> Action:
     """Runs a notebook: `.ipynb`, or the source that Databricks writes.
 
     Args:
         path: Relative to the project.
         parameters: Values for its widgets.
-        warehouse: Where a notebook with nothing but SQL runs.
     """
-    further = _some(base_parameters=_texts(parameters), warehouse_id=warehouse)
+    further = _some(base_parameters=_texts(parameters))
     return Action("notebook_task", {"notebook_path": path} | further)
 
 
@@ -90,7 +86,7 @@ def script(file: str, *arguments: Value) -> Action:
         file: Relative to the project.
         arguments: What it finds in `sys.argv`.
     """
-    further = _some(parameters=[as_text(each) for each in arguments])
+    further = _some(parameters=_listed(arguments))
     return Action("spark_python_task", {"python_file": file} | further)
 
 
@@ -109,17 +105,9 @@ def wheel(
         parameters: Or names and values, which it finds there as `--name=value`.
     """
     if arguments and parameters:
-        tell(
-            [
-                ConfigurationError(
-                    "A wheel has arguments or parameters, not both.", location=caller_location()
-                )
-            ]
-        )
+        _refuse("A wheel has arguments or parameters, not both.", "Leave one of them out.")
     settings = {"package_name": package, "entry_point": entry_point}
-    further = _some(
-        parameters=[as_text(each) for each in arguments], named_parameters=_texts(parameters)
-    )
+    further = _some(parameters=_listed(arguments), named_parameters=_texts(parameters))
     return Action("python_wheel_task", settings | further)
 
 
@@ -142,7 +130,6 @@ def dbt(
     profiles: str | None = None,
     catalog: str | None = None,
     schema: str | None = None,
-    warehouse: str | None = None,
 ) -> Action:
     """Runs dbt.
 
@@ -152,14 +139,12 @@ def dbt(
         profiles: Folder of its profiles.
         catalog: Where its models go.
         schema: Likewise.
-        warehouse: Where it runs; makes a profile if there is none.
     """
     further = _some(
         project_directory=project,
         profiles_directory=profiles,
         catalog=catalog,
         schema=schema,
-        warehouse_id=warehouse,
     )
     return Action("dbt_task", {"commands": list(commands)} | further)
 
@@ -171,15 +156,57 @@ def jar(main_class: str, *arguments: Value) -> Action:
         main_class: Its complete name.
         arguments: What its `main` gets.
     """
-    further = _some(parameters=[as_text(each) for each in arguments])
+    further = _some(parameters=_listed(arguments))
     return Action("spark_jar_task", {"main_class_name": main_class} | further)
+
+
+def shell(command: str | Sequence[str], *arguments: Value) -> Action:
+    """Runs a command.
+
+    Args:
+        command: A line for the shell, or a list of words.
+        arguments: What it finds in `$1` and so on.
+    """
+    words = command if isinstance(command, str) else list(command)
+    return Action("shell_task", {"command": words} | _some(parameters=_listed(arguments)))
+
+
+def scala(file: str, *arguments: Value) -> Action:
+    """Runs a Scala script.
+
+    Args:
+        file: Relative to the project.
+        arguments: What it gets.
+    """
+    return Action("scala_task", {"file": file} | _some(parameters=_listed(arguments)))
+
+
+def r(file: str, *arguments: Value) -> Action:
+    """Runs an R script.
+
+    Args:
+        file: Relative to the project.
+        arguments: What it gets.
+    """
+    return Action("r_task", {"file": file} | _some(parameters=_listed(arguments)))
+
+
+def alert(path: str, *, parameters: Mapping[str, Value] | None = None) -> Action:
+    """Evaluates an alert: a query whose result may be one to worry about.
+
+    Args:
+        path: The file that holds it, relative to the project.
+        parameters: What stands for `:name` in its query.
+    """
+    further = _some(parameters=_texts(parameters))
+    return Action("alert_task", {"workspace_path": path} | further)
 
 
 def run_job(called: int | str, *, parameters: Mapping[str, Value] | None = None) -> Action:
     """Runs another job and waits for it.
 
     Args:
-        called: Its id or name.
+        called: Its id, or its key in the same project.
         parameters: Values for its parameters.
     """
     return Action("run_job_task", {"job_id": called} | _some(job_parameters=_texts(parameters)))
@@ -194,16 +221,7 @@ def condition(left: Value, op: Operator, right: Value) -> Action:
         right: What it is compared with.
     """
     if op not in _OPERATORS:
-        known = ", ".join(_OPERATORS)
-        tell(
-            [
-                ConfigurationError(
-                    f"A condition cannot compare by {op!r}.",
-                    location=caller_location(),
-                    hint=f"It can by {known}.",
-                )
-            ]
-        )
+        _refuse(f"A condition cannot compare by {op!r}.", f"It can by {', '.join(_OPERATORS)}.")
     settings = {"op": _OPERATORS.get(op, op), "left": as_text(left), "right": as_text(right)}
     return Action("condition_task", settings)
 
@@ -218,17 +236,9 @@ def for_each(
         repeated: The task.
         concurrency: How many may run at the same time.
     """
-    for field in ("depends_on", "for_each_task"):
-        if field in repeated.settings:
-            tell(
-                [
-                    ConfigurationError(
-                        f"Task {repeated.key!r} of a for-each task cannot have {field}.",
-                        location=repeated.location,
-                        hint=_NOT_REPEATED[field],
-                    )
-                ]
-            )
+    if "depends_on" in repeated.settings:
+        message = f"Task {repeated.key!r} is repeated and cannot come after another one."
+        _refuse(message, "Give `after` to the for-each task.")
     text = inputs if isinstance(inputs, str) else json.dumps(list(inputs), ensure_ascii=False)
     settings = {"inputs": text, "concurrency": concurrency, "task": repeated.settings}
     return Action("for_each_task", settings)
@@ -244,14 +254,16 @@ def other(type: str, settings: Mapping[str, JsonValue]) -> Action:  # noqa: A002
     return Action(type, settings)
 
 
-_NOT_REPEATED = {
-    "depends_on": "Give `after` to the for-each task.",
-    "for_each_task": "Make one list of both and go over that.",
-}
-
-
 def _texts(values: Mapping[str, Value] | None) -> dict[str, str]:
     return {name: as_text(value) for name, value in (values or {}).items()}
+
+
+def _listed(values: Sequence[Value]) -> list[str]:
+    return [as_text(value) for value in values]
+
+
+def _refuse(message: str, hint: str) -> None:
+    tell([ConfigurationError(message, location=caller_location(), hint=hint)])
 
 
 def _some(**fields: JsonValue) -> dict[str, JsonValue]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Unpack, get_type_hints
 
-from lakeflow.core.errors import ConfigurationError
+from lakeflow.core.errors import ConfigurationError, LakeflowError
 from lakeflow.core.location import Location, caller_location
 from lakeflow.core.names import nearest
 from lakeflow.jobs.declarations import (
@@ -22,6 +21,7 @@ from lakeflow.jobs.declarations import (
 from lakeflow.jobs.model import JsonValue
 from lakeflow.jobs.notices import check_notices
 from lakeflow.jobs.options import JobOptions, TaskOptions
+from lakeflow.jobs.reading import read_job
 from lakeflow.jobs.references import check
 from lakeflow.jobs.scope import as_text
 
@@ -236,26 +236,20 @@ def _known(
     return {name: value for name, value in options.items() if name in names}
 
 
-def _errors(declared: DeclaredJob, tasks: Sequence[DeclaredTask]) -> Iterator[ConfigurationError]:
+def _errors(declared: DeclaredJob, tasks: Sequence[DeclaredTask]) -> Iterator[LakeflowError]:
     """What only shows when all tasks of a job are known, told where its task was declared."""
-    places = {each.key: each.location for each in tasks}
-    for key, times in Counter(each.key for each in tasks).items():
-        if times > 1:
-            yield ConfigurationError(
-                f"Job {declared.name!r} has {times} tasks {key!r}.", location=places[key]
-            )
-    for each in tasks:
-        for before in each.settings.get("depends_on", ()):
-            if before["task_key"] not in places:
-                yield ConfigurationError(
-                    f"Task {each.key!r} comes after {before['task_key']!r}, which the job "
-                    f"{declared.name!r} does not have.",
-                    location=each.location,
-                    hint=nearest(before["task_key"], places) or "Add it to the tasks of the job.",
-                )
-    for error in (*check(declared.settings), *check_notices(declared.settings)):
-        error.location = next(
-            (place for key, place in places.items() if error.message.startswith(f"tasks[{key}]")),
-            declared.location,
-        )
+
+    def place(path: tuple[str | int, ...]) -> Location:
+        number = path[1] if path[:1] == ("tasks",) and len(path) > 1 else None
+        return tasks[number].location if isinstance(number, int) else declared.location
+
+    try:
+        read_job(declared.settings, strict=True, locate=place)
+    except LakeflowError as error:
         yield error
+        return
+    numbers = {each.key: number for number, each in enumerate(tasks)}
+    for wrong in (*check(declared.settings), *check_notices(declared.settings)):
+        key = wrong.message.removeprefix("tasks[").partition("]")[0]
+        wrong.location = place(("tasks", numbers[key]) if key in numbers else ())
+        yield wrong

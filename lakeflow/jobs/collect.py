@@ -10,7 +10,7 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
-from lakeflow.core.errors import ConfigurationError
+from lakeflow.core.errors import ConfigurationError, LakeflowError
 from lakeflow.core.location import Location
 from lakeflow.core.names import nearest
 from lakeflow.jobs.declarations import DeclaredJob, declarations
@@ -26,7 +26,7 @@ class Collected:
     """
 
     jobs: tuple[DeclaredJob, ...]
-    errors: tuple[ConfigurationError, ...]
+    errors: tuple[LakeflowError, ...]
 
 
 def collect(file: Path, root: Path | None = None) -> Collected:
@@ -43,7 +43,7 @@ def collect(file: Path, root: Path | None = None) -> Collected:
     with declarations() as found:
         try:
             _run(file, root)
-        except ConfigurationError as error:
+        except LakeflowError as error:
             found.errors.append(error)
     first: dict[str, DeclaredJob] = {}
     for job in found.jobs:
@@ -71,7 +71,7 @@ def _run(file: Path, root: Path) -> None:
             # What a file of jobs prints is for people; stdout may be read by a program.
             with redirect_stdout(sys.stderr):
                 exec(code, module.__dict__)
-        except ConfigurationError:
+        except LakeflowError:
             raise
         except (Exception, SystemExit) as error:
             frames = traceback.extract_tb(error.__traceback__)

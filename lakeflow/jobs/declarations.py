@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-from lakeflow.core.errors import ConfigurationError
+from lakeflow.core.errors import LakeflowError
 from lakeflow.core.location import Location
 from lakeflow.jobs.model import JsonValue
 from lakeflow.jobs.references import Reference
@@ -103,7 +103,7 @@ class Declarations:
     """
 
     jobs: list[DeclaredJob] = field(default_factory=list)
-    errors: list[ConfigurationError] = field(default_factory=list)
+    errors: list[LakeflowError] = field(default_factory=list)
 
 
 _active: ContextVar[Declarations | None] = ContextVar("declarations", default=None)
@@ -120,11 +120,11 @@ def declarations() -> Iterator[Declarations]:
         _active.reset(token)
 
 
-def tell(errors: Iterable[ConfigurationError]) -> None:
+def tell(errors: Iterable[LakeflowError]) -> None:
     """Keeps errors of a declaration while a file is run; raises the first one otherwise.
 
     Raises:
-        ConfigurationError: No file is being run.
+        LakeflowError: No file is being run.
     """
     active = _active.get()
     for error in errors:

@@ -1,9 +1,9 @@
-"""What may be said of a job or a task in Python beside its name: the words of the Jobs API."""
+"""The options of jobs and tasks in Python, for type checkers; `fields.py` says what they mean."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, TypedDict, get_type_hints
+from collections.abc import Mapping
+from typing import Any, Literal, TypedDict
 
 from lakeflow.jobs.model import RunIf
 
@@ -76,51 +76,43 @@ Settings = Mapping[str, Any]
 
 
 class _Options(TypedDict, total=False):
-    description: Annotated[str, "What it is for."]
-    timeout_seconds: Annotated[int, "After which it is stopped; 0 for never."]
-    email_notifications: Annotated[EmailNotifications, "Addresses to write to, by event."]
-    webhook_notifications: Annotated[WebhookNotifications, "Destinations to call, by event."]
-    notification_settings: Annotated[NotificationSettings, "What nobody is told of."]
-    health: Annotated[Health, "Rules that warn, such as one on `RUN_DURATION_SECONDS`."]
+    description: str
+    timeout_seconds: int
+    email_notifications: EmailNotifications
+    webhook_notifications: WebhookNotifications
+    notification_settings: NotificationSettings
+    health: Health
 
 
 class TaskOptions(_Options, total=False):
     """Options of `task`."""
 
-    run_if: Annotated[RunIf | RunIfName, "What the tasks before it must have come to."]
-    disabled: Annotated[bool, "Whether it is passed over."]
-    max_retries: Annotated[int, "Further attempts after a failure; -1 for as many as it takes."]
-    min_retry_interval_millis: Annotated[int, "Between the starts of two attempts."]
-    retry_on_timeout: Annotated[bool, "Whether an attempt that took too long is made again."]
-    job_cluster_key: Annotated[str, "Tasks that name the same one share a process."]
-    existing_cluster_id: Annotated[str, "A process that outlives the run."]
-    new_cluster: Annotated[Settings, "A process for this task alone."]
-    environment_key: Annotated[str, "Which of the job's environments it runs in."]
-    environment_variables_key: Annotated[str, "Which of the job's sets of variables it sees."]
-    libraries: Annotated[list[Settings], "What has to be installed for it."]
-    disable_auto_optimization: Annotated[bool, "Kept for Databricks."]
+    run_if: RunIf | RunIfName
+    disabled: bool
+    max_retries: int
+    min_retry_interval_millis: int
+    retry_on_timeout: bool
+    job_cluster_key: str
+    existing_cluster_id: str
+    new_cluster: Settings
+    environment_key: str
+    environment_variables_key: str
+    libraries: list[Settings]
+    disable_auto_optimization: bool
 
 
 class JobOptions(_Options, total=False):
     """Options of `job`."""
 
-    tags: Annotated[Mapping[str, str], "Names and values by which people find it."]
-    max_concurrent_runs: Annotated[int, "Runs that may be active at the same time; 1 if not said."]
-    queue: Annotated[Settings, '`{"enabled": False}` skips runs above that, else they wait.']
-    job_clusters: Annotated[list[Settings], "Processes that tasks share by `job_cluster_key`."]
-    environments: Annotated[list[Settings], "Packages that tasks need, by `environment_key`."]
-    environment_variables: Annotated[list[Settings], "Variables that tasks see, by key."]
-    git_source: Annotated[Settings, "A repository from which the files of tasks are taken."]
-    run_as: Annotated[Settings, "In whose name it runs."]
-    performance_target: Annotated[
-        Literal["PERFORMANCE_OPTIMIZED", "STANDARD"], "Whether processes are kept warm for it."
-    ]
-    budget_policy_id: Annotated[str, "Kept for Databricks."]
-    usage_policy_id: Annotated[str, "Kept for Databricks."]
-    parent_path: Annotated[str, "Kept for Databricks."]
-
-
-def meanings(options: type[TaskOptions | JobOptions]) -> Iterator[tuple[str, str]]:
-    """Every option with what it means."""
-    for name, hint in get_type_hints(options, include_extras=True).items():
-        yield name, hint.__metadata__[0]
+    tags: Mapping[str, str]
+    max_concurrent_runs: int
+    queue: Settings
+    job_clusters: list[Settings]
+    environments: list[Settings]
+    environment_variables: list[Settings]
+    git_source: Settings
+    run_as: Settings
+    performance_target: Literal["PERFORMANCE_OPTIMIZED", "STANDARD"]
+    budget_policy_id: str
+    usage_policy_id: str
+    parent_path: str

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
@@ -15,6 +16,7 @@ from lakeflow.core.errors import ConfigurationError
 from lakeflow.jobs.actions import _OPERATORS
 from lakeflow.jobs.conditions import OPERATORS
 from lakeflow.jobs.declarations import declarations
+from lakeflow.jobs.fields import ELSEWHERE, OBJECTS, TASK_TYPES
 from lakeflow.jobs.model import RunIf
 from lakeflow.jobs.notices import EVENTS, METRICS
 from lakeflow.jobs.options import (
@@ -25,6 +27,7 @@ from lakeflow.jobs.options import (
     TaskOptions,
     WebhookNotifications,
 )
+from lakeflow.jobs.reading import read_job
 
 
 def greet(day, shop="north"):
@@ -43,20 +46,25 @@ ACTIONS = [
         {"pipeline_id": "p", "full_refresh": True, "parameters": {"a": "1"}},
     ),
     (
-        jobs.pipeline("p", full_refresh=["a"], refresh=["b"]),
+        jobs.pipeline("p", full_refresh=["a"]),
         "pipeline_task",
-        {"pipeline_id": "p", "full_refresh_selection": ["a"], "refresh_selection": ["b"]},
+        {"pipeline_id": "p", "full_refresh_selection": ["a"]},
     ),
     (
         jobs.sql("q.sql", parameters={"ok": True}),
         "sql_task",
         {"warehouse_id": "local", "file": {"path": "q.sql"}, "parameters": {"ok": "true"}},
     ),
+    (
+        jobs.sql(statement="SELECT 1"),
+        "sql_task",
+        {"warehouse_id": "local", "statement": "SELECT 1"},
+    ),
     (jobs.notebook("n.ipynb"), "notebook_task", {"notebook_path": "n.ipynb"}),
     (
-        jobs.notebook("n", parameters={"x": "{{job.id}}"}, warehouse="w"),
+        jobs.notebook("n", parameters={"x": "{{job.id}}"}),
         "notebook_task",
-        {"notebook_path": "n", "base_parameters": {"x": "{{job.id}}"}, "warehouse_id": "w"},
+        {"notebook_path": "n", "base_parameters": {"x": "{{job.id}}"}},
     ),
     (jobs.script("s.py"), "spark_python_task", {"python_file": "s.py"}),
     (
@@ -108,7 +116,16 @@ ACTIONS = [
             "task": {"task_key": "i", "spark_python_task": {"python_file": "s.py"}},
         },
     ),
-    (jobs.other("alert_task", {"alert_id": "5"}), "alert_task", {"alert_id": "5"}),
+    (jobs.other("power_bi_task", {"tables": []}), "power_bi_task", {"tables": []}),
+    (
+        jobs.alert("late.sql", parameters={"n": 1}),
+        "alert_task",
+        {"workspace_path": "late.sql", "parameters": {"n": "1"}},
+    ),
+    (jobs.shell("ls $1", "a"), "shell_task", {"command": "ls $1", "parameters": ["a"]}),
+    (jobs.shell(["ls", "-l"]), "shell_task", {"command": ["ls", "-l"]}),
+    (jobs.scala("s.scala", 1), "scala_task", {"file": "s.scala", "parameters": ["1"]}),
+    (jobs.r("s.R"), "r_task", {"file": "s.R"}),
 ]
 
 
@@ -116,16 +133,27 @@ ACTIONS = [
 def test_actions(action, type_, settings):
     declared = jobs.task("t", action)
     assert through_json(declared.settings) == {"task_key": "t", type_: settings}
+    assert read_job({"tasks": [declared.settings]}, strict=True).warnings == ()
 
 
-def test_every_action_has_a_case():
-    from lakeflow.jobs import actions, builder
+def test_every_type_of_task_has_a_case():
+    assert {type_ for _, type_, _ in ACTIONS} == {*TASK_TYPES, "power_bi_task"}
 
-    public = {
-        name for name in jobs.__all__ if hasattr(actions, name) and not hasattr(builder, name)
-    }
-    code = Path(__file__).read_text().split("def test_actions")[0]
-    assert {name for name in public if f"jobs.{name}(" not in code} == set()
+
+SAID_OTHERWISE = {
+    "task": {"task_key", "depends_on", *TASK_TYPES, *ELSEWHERE},
+    "job": {"name", "tasks", "parameters", "schedule", "trigger", "continuous", "triggers"},
+}
+LEFT_OUT = {
+    "task": {"compute"},
+    "job": {"access_control_list", "deployment", "duration_target", "edit_mode", "format"},
+}
+
+
+@pytest.mark.parametrize(("of", "options"), [("task", TaskOptions), ("job", JobOptions)])
+def test_options_are_the_fields_of_the_api(of, options):
+    fields = {field.name for field in OBJECTS[of]}
+    assert set(get_type_hints(options)) == fields - SAID_OTHERWISE[of] - LEFT_OUT[of]
 
 
 TRIGGERS = [
@@ -284,16 +312,16 @@ def some_task(key="a", **options):
         (lambda: some_task(max_retires=2), "A task has no option 'max_retires'.", "'max_retries'"),
         (lambda: some_task(zzz=2), "A task has no option 'zzz'.", "It has description, "),
         (lambda: wrong_job(tasg={}), "A job has no option 'tasg'.", "'tags'"),
-        (lambda: wrong_job(some_task(), some_task()), "Job 'j' has 2 tasks 'a'.", ""),
+        (lambda: wrong_job(some_task(), some_task()), "Two tasks are named 'a'.", ""),
         (
             lambda: wrong_job(some_task("load"), some_task("b", after="laod")),
-            "Task 'b' comes after 'laod', which the job 'j' does not have.",
+            "There is no task 'laod'.",
             "Did you mean 'load'?",
         ),
         (
             lambda: wrong_job(some_task("b", after=some_task("zzz"))),
-            "comes after 'zzz'",
-            "Add it to the tasks of the job.",
+            "There is no task 'zzz'.",
+            "Tasks are b.",
         ),
         (
             lambda: wrong_job(jobs.task("a", jobs.script("{{job.naem}}"))),
@@ -307,7 +335,7 @@ def some_task(key="a", **options):
         ),
         (
             lambda: wrong_job(email_notifications={"on_failur": []}),
-            "there is no event 'on_failur'",
+            "on_failur is not a field of emails.",
             "'on_failure'",
         ),
         (lambda: jobs.condition("a", "=", "b"), "cannot compare by '='", "It can by ==, !="),
@@ -317,14 +345,24 @@ def some_task(key="a", **options):
         (lambda: jobs.function(lambda: 1), "cannot be imported", "top of a file"),
         (
             lambda: jobs.for_each([], some_task("in", after="a")),
-            "Task 'in' of a for-each task cannot have depends_on.",
-            "for-each task",
+            "Task 'in' is repeated and cannot come after another one.",
+            "Give `after` to the for-each task.",
         ),
         (
-            lambda: jobs.for_each([], jobs.task("in", jobs.for_each([], some_task()))),
-            "cannot have for_each_task",
-            "one list",
+            lambda: wrong_job(
+                jobs.task("a", jobs.for_each([], jobs.task("b", jobs.for_each([], some_task()))))
+            ),
+            "A for-each has no for-each within it.",
+            "",
         ),
+        (
+            lambda: wrong_job(some_task("a", after="b"), some_task("b", after="a")),
+            "Tasks wait for each other: a -> b -> a.",
+            "",
+        ),
+        (lambda: wrong_job(some_task(max_retries=-2)), "It is at least -1, not -2.", ""),
+        (lambda: jobs.sql(), "An SQL task has a file or a statement.", "sql("),
+        (lambda: jobs.sql("a.sql", statement="SELECT 1"), "has a file or a statement.", ""),
     ],
 )
 def test_what_is_wrong_is_told_with_its_line_and_the_way_out(declare, message, hint):
