@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from lakeflow.core.errors import ConfigurationError, ConflictError, LakeflowError
+from lakeflow.core.failpoints import failpoint
 from lakeflow.core.names import nearest
 from lakeflow.jobs.begin import block_tasks, dependents, new_run
 from lakeflow.jobs.model import Job, JsonValue, Result
@@ -223,6 +224,7 @@ def repair(
     block_tasks(turn, row, again)
     said = f"{', '.join(again)} run again."
     turn.tell("run.repaired", said, job_id=row.job_id, run_id=run_id)
+    failpoint("jobs.repair.written")
     scheduler.take_up(turn, row)
     return repair_id
 

@@ -27,7 +27,7 @@ from lakeflow.jobs.rows import AttemptRow, JobEvent, JobRow, RepairRow, RunRow
 from lakeflow.jobs.step import Phase, UnitState
 from lakeflow.jobs.store import Store
 from lakeflow.jobs.turn import Turn
-from lakeflow.jobs.work import Outcome, Process, Runner
+from lakeflow.jobs.work import Assignment, Outcome, Process, Runner
 
 Answer = TypeVar("Answer")
 
@@ -165,6 +165,7 @@ class Scheduler:
                 for message in messages:
                     self._take(turn, message)
                 self._settle(turn)
+                failpoint("jobs.turn.written")
             self._act(turn)
         return self._due[0][0] if self._due else None
 
@@ -188,6 +189,7 @@ class Scheduler:
                 if attempt.pid is not None
             }
         )
+        failpoint("jobs.recover.swept")
         with self.store.transaction():
             for run, attempt in working:
                 self._advance.lost(turn, run, attempt)
@@ -213,6 +215,7 @@ class Scheduler:
             self._answer(turn, message)
             return
         if isinstance(message, _Ended):
+            failpoint("jobs.result.received")
             self._handed.discard(message.attempt)
         run, unit = self._places.get(message.attempt, (None, ("", None)))
         attempt = None if run is None else run.attempts.get(unit)
@@ -259,8 +262,11 @@ class Scheduler:
                 continue
             self._handed.add(number)
             given = assignment(self._home, run, attempt)
-            start = self._runner.start
-            turn.effects.append(partial(start, given, self._started, self._ended))
+            turn.effects.append(partial(self._start, given))
+
+    def _start(self, given: Assignment) -> None:
+        failpoint("jobs.attempt.handed")
+        self._runner.start(given, self._started, self._ended)
 
     def begin(self, turn: Turn, row: RunRow) -> RunRow:
         """Accepts a run.
