@@ -1,4 +1,4 @@
-"""A server of jobs is killed everywhere: no run lost, none twice, no process left, all come to an end."""
+"""A server of jobs is killed everywhere: no run is lost or doubled, and no process is left."""
 
 from __future__ import annotations
 
