@@ -28,6 +28,7 @@ NAMES = frozenset(
     refresh.requested refresh.staged_flow refresh.swapped_main refresh.swapped_companion
     upkeep.listed compact.staged
     store.write
+    jobs.turn.committed
     """.split()
 )
 
