@@ -242,10 +242,13 @@ _KEYS = ("task_key", "job_cluster_key", "environment_key", "name", "label")
 def _by_key(items: list[JsonValue]) -> dict[str | int, JsonValue] | None:
     """Items by the field that names them; None if they have none, or not each its own."""
     for key in _KEYS:
-        names = [item.get(key) if isinstance(item, Mapping) else None for item in items]
-        if names and all(isinstance(name, str) for name in names):
-            found = {str(name): item for name, item in zip(names, items, strict=True)}
-            return {**found} if len(found) == len(items) else None
+        found: dict[str | int, JsonValue] = {
+            item[key]: item
+            for item in items
+            if isinstance(item, Mapping) and isinstance(item.get(key), str)
+        }
+        if found and len(found) == len(items):
+            return found
     return None
 
 

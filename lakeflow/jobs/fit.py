@@ -14,9 +14,8 @@ from lakeflow.jobs.tree import Node, Path, write_path
 Objects = Mapping[str, Mapping[str, str]]
 """Fields and their shapes, by kind of object.
 
-A shape is `text`, `number`, `flag`, `texts`, `mapping` (of texts), `list`, `object` (of anything),
-the name of a kind, such a name with `[]` for a list of them or `{}` for a mapping of keys to
-them; all other shapes let a value pass as it is.
+Shapes are those of `lakeflow.jobs.fields`, and `list`, `object` (of anything) and a name with `{}`
+for a mapping of keys to such objects; all others let a value pass as it is.
 """
 
 Unknown = Callable[[str, Location, str], None]
@@ -98,7 +97,7 @@ class Fit:
 
 def _scalar(node: Node, shape: str) -> Node:
     value = node.value
-    if shape == "text" and not isinstance(value, str) and node.text is not None:
+    if shape in ("text", "scalar") and not isinstance(value, str) and node.text is not None:
         return Node(node.text, node.location)
     if not isinstance(value, str):
         return node

@@ -94,7 +94,7 @@ class Paths:
         if role == DEPENDENCY:
             option, _, rest = text.rpartition(" ")
             if option == "-r" or re.match(r"\.\.?/", rest):
-                return f"{option} {self._path(rest, FILE, location)}".strip()
+                return f"{option} {self._path(rest, FILE if option else LIBRARY, location)}".strip()
             if option or not rest.endswith(".whl"):
                 return text
         if self.deployed and text.startswith(f"{self.deployed}/"):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lakeflow.jobs.fields import OBJECTS
+
 
 def _keys(text: str) -> dict[str, str]:
     """Reads words such as `name:text`; without a shape anything fits."""
@@ -38,7 +40,10 @@ TARGET = _keys(
     """
 )
 
+_OF_JOBS = {kind: {field.name: field.shape for field in fields} for kind, fields in OBJECTS.items()}
+
 BUNDLE: Mapping[str, Mapping[str, str]] = {
+    **_OF_JOBS,
     "file": _keys(
         """
         bundle:bundle include:list workspace:workspace artifacts:artifact{} sync:sync
@@ -80,12 +85,14 @@ BUNDLE: Mapping[str, Mapping[str, str]] = {
         "jobs": "job{}",
         "pipelines": "pipeline{}",
     },
+    "job": {**_OF_JOBS["job"], "permissions": "permission[]", "lifecycle": "object"},
     "pipeline": {**PIPELINE, "permissions": "permission[]", "lifecycle": "object"},
     "target": TARGET,
 }
 """The objects of `databricks.yml` and what it includes."""
 
 PROJECT: Mapping[str, Mapping[str, str]] = {
+    **_OF_JOBS,
     "file": _keys("name:text include:list variables jobs:job{} pipelines:pipeline{}"),
     "pipeline": {"path": "text", **PIPELINE},
 }
