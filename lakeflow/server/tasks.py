@@ -52,7 +52,7 @@ class SqlTask:
         from lakeflow.engine.session import Session
 
         text = _statement(assignment)
-        given = {**assignment.settings.get("parameters", {}), **assignment.parameters}
+        given = assignment.settings.get("parameters") or {}
         found = Session(self._settings).query(
             bind(text, {name: str(value) for name, value in given.items()}), self._cancellation
         )
@@ -120,8 +120,8 @@ def run_pipeline(settings: Mapping[str, Any], context: Context) -> Mapping[str, 
             "RESOURCE_NOT_FOUND",
             hint=f"Relative paths are taken against {context.assignment.root}.",
         )
-    given = {**(settings.get("parameters") or {}), **context.assignment.parameters}
     pipeline = Pipeline.at(path)
+    given = settings.get("parameters") or {}
     configuration = {**pipeline.project.configuration, **given}
     pipeline = replace(pipeline, project=replace(pipeline.project, configuration=configuration))
     session = Session(Settings.load(), listeners=[_say])
