@@ -201,12 +201,7 @@ def repair(
         ConfigurationError: There is nothing to repair.
     """
     row = _over(turn, run_id)
-    before = turn.store.select(RepairRow, "run_id = ? ORDER BY number", (run_id,))
-    if before and latest != before[-1].repair_id:
-        raise ConflictError(
-            f"The latest repair of run {run_id} is {before[-1].repair_id}, not {latest}.",
-            hint="Give its id as latest_repair_id.",
-        )
+    _check_latest(turn, run_id, latest)
     job = turn.store.find(JobRow, row.job_id)
     settings = row.settings if job is None else job.settings
     found = stored_job(settings)
@@ -231,6 +226,15 @@ def repair(
     failpoint("jobs.repair.written")
     scheduler.take_up(turn, row)
     return repair_id
+
+
+def _check_latest(turn: Turn, run_id: int, latest: int | None) -> None:
+    before = turn.store.select(RepairRow, "run_id = ? ORDER BY number", (run_id,))
+    if before and latest != before[-1].repair_id:
+        raise ConflictError(
+            f"The latest repair of run {run_id} is {before[-1].repair_id}, not {latest}.",
+            hint="Give its id as latest_repair_id.",
+        )
 
 
 def _parameters_again(job: Job, row: RunRow, request: Mapping[str, JsonValue]) -> RunParameters:
