@@ -10,6 +10,7 @@ from __future__ import annotations
 import calendar
 import functools
 import random
+from bisect import bisect_right
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -150,18 +151,20 @@ def fires(text, minutes, start):
     seconds = [n for n in range(60) if in_field(fields[0], n, 0, 59)]
     those = {n for n in range(60) if in_field(fields[1], n, 0, 59)}
     hours = {n for n in range(24) if in_field(fields[2], n, 0, 23)}
-    days = {day for day in {shown.wall.date() for shown in minutes} if day_matches(fields, day)}
-    days |= {
-        day
-        for day in {wall.date() for shown in minutes for wall in shown.left_out}
-        if day_matches(fields, day)
-    }
+    days = {}
     every_real_one = any(sign in field for field in fields[:3] for sign in "*/")
 
     def named(wall):
-        return wall.minute in those and wall.hour in hours and wall.date() in days
+        if wall.minute not in those or wall.hour not in hours:
+            return False
+        day = wall.date()
+        if day not in days:
+            days[day] = day_matches(fields, day)
+        return days[day]
 
-    for shown in minutes:
+    for shown in minutes[bisect_right(minutes, start - MINUTE, key=lambda each: each.instant) :]:
+        if not shown.left_out and not named(shown.wall):
+            continue
         ticks = set()
         if not every_real_one and any(named(wall) for wall in shown.left_out):
             ticks.add(shown.instant)
@@ -222,18 +225,28 @@ def random_expression(chance):
     return " ".join(fields + chance.choice([[], [], ["*"], ["2026-2028"]]))
 
 
+def random_start(chance, minutes):
+    """An instant after the first day, often close to where clocks are changed."""
+    strange = [shown.instant for shown in minutes if shown.left_out or shown.again]
+    start = minutes[0].instant + timedelta(seconds=chance.randrange(36 * 3600, 96 * 3600))
+    if strange and chance.random() < 0.5:
+        start = chance.choice(strange) + chance.randint(-100, 30) * MINUTE
+    return start + chance.choice([timedelta(0), timedelta(0), -SECOND, timedelta(milliseconds=1)])
+
+
 def read(text):
     """The expression, or None if it is one that never fires."""
     try:
         return parse(text)
     except ConfigurationError as error:
-        assert "never fires" in str(error), (text, error)
+        if "never fires" not in str(error):
+            raise
         return None
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_ticks_near_clock_changes(batch):
-    seed = random.randrange(2**32)
+    seed = random.randrange(2**32) + batch  # the plugin seeds every test alike
     print("seed", seed)
     chance = random.Random(seed)
     compared = 0
@@ -242,9 +255,7 @@ def test_ticks_near_clock_changes(batch):
         zone = chance.choice([*CHANGES])
         minutes = watched(zone, chance.choice(CHANGES[zone]))
         quartz = read(text)
-        # Ten minutes are left before the first look, so that hours that come again are known.
-        start = minutes[0].instant + timedelta(seconds=chance.randrange(36 * 3600, 96 * 3600))
-        start += chance.choice([timedelta(0), timedelta(milliseconds=1)])
+        start = random_start(chance, minutes)
         end = minutes[-1].instant + MINUTE
         expected = fires(text, minutes, start)
         at = start
@@ -274,8 +285,7 @@ def test_days_of_whole_decades():
         for _ in range(1500):
             if day_matches(text.split(), day):
                 at = quartz.next_after(at, UTC)
-                assert at is not None and at.date() == day, (text, at, day)
-                assert at.hour == 12
+                assert at == datetime(day.year, day.month, day.day, 12, tzinfo=UTC), (text, day)
             if day == date(2099, 12, 31):
                 assert quartz is None or quartz.next_after(at, UTC) is None
                 break
