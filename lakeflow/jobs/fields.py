@@ -127,5 +127,5 @@ class Fields:
             return words(value)
         known = ", ".join(words)
         said = "is missing." if value is None else f"is {value!r}."
-        meant = nearest(value, list(words)) if isinstance(value, str) else ""
+        meant = nearest(value, [word.value for word in words]) if isinstance(value, str) else ""
         raise self.error(field, said, meant or f"It is one of {known}.")

@@ -100,7 +100,7 @@ def live(server, chance, every, steps):
                 server.pause(chance.random() < 0.5)
                 server.until_idle()
             case "extra":
-                server.look()
+                server.until_idle()
     server.pause(False)
     server.until_idle()
 
