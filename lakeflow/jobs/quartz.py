@@ -179,8 +179,10 @@ class Quartz:
         repeats: Whether a `*` or a step in hours, minutes or seconds asks for every real hour.
 
     Example:
-        >>> parse("0 30 6 ? * 6L").next_after(datetime(2026, 1, 1, tzinfo=UTC), UTC).isoformat()
-        '2026-01-30T06:30:00+00:00'
+        >>> from datetime import UTC
+        >>> new_year = datetime(2026, 1, 1, tzinfo=UTC)
+        >>> str(parse("0 30 6 ? * 6L").next_after(new_year, UTC))  # the last Friday
+        '2026-01-30 06:30:00+00:00'
     """
 
     text: str

@@ -221,10 +221,11 @@ class Trigger:
 
 
 _SCHEDULE = ("quartz_cron_expression", "timezone_id")
-_MISSED = ("missed_runs", "max_missed_age_seconds")
-_COMMON = ("pause_status", "sql_condition", *_MISSED)
 _CONTINUOUS = ("task_retry_mode", "maintenance_window")
 _TIMERS = ("min_time_between_triggers_seconds", "wait_after_last_change_seconds")
+_MISSED = ("missed_runs", "max_missed_age_seconds")
+_CONDITION = ("sql_query_id", "warehouse_id", "trigger_mode")
+_COMMON = ("pause_status", "sql_condition", *_MISSED)
 _EVENTS: dict[str, tuple[str, ...]] = {
     "periodic": ("interval", "unit"),
     "file_arrival": ("url", *_TIMERS),
@@ -233,6 +234,10 @@ _EVENTS: dict[str, tuple[str, ...]] = {
     "job_completion": ("jobs", "if_status"),
 }
 _KINDS = {"schedule": _SCHEDULE, "continuous": _CONTINUOUS, **_EVENTS}
+
+FIELDS = {"": _COMMON, **_KINDS, "sql_condition": _CONDITION}
+"""The fields of a trigger, and of each object in it."""
+
 _NO_EFFECT = {
     "model": "is kept but never fires: there is no registry of models here.",
     "job_completion": "is kept but never fires here; let the other job end with a run_job_task.",
@@ -409,7 +414,7 @@ def _timers(given: Fields) -> Timers:
 
 
 def _condition(given: Fields) -> SqlCondition:
-    inner = given.inner("sql_condition", ("sql_query_id", "warehouse_id", "trigger_mode"))
+    inner = given.inner("sql_condition", _CONDITION)
     return SqlCondition(
         inner.text("sql_query_id", "the id of a saved query"),
         inner.text("warehouse_id", "the id of a SQL warehouse"),

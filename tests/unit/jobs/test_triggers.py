@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+import yaml
 
 from lakeflow.core.errors import ConfigurationError
 from lakeflow.jobs.triggers import (
@@ -32,6 +35,12 @@ def only(settings):
     (trigger,), warnings = read_triggers(settings)
     assert warnings == ()
     return trigger
+
+
+def test_the_examples_in_the_documents_are_read():
+    text = (Path(__file__).parents[3] / "docs/triggers.md").read_text()
+    examples = [yaml.safe_load(each) for each in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    assert [len(read_triggers(each)[0]) for each in examples] == [1, 2]
 
 
 def test_a_job_without_triggers_has_none():
