@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -19,13 +19,14 @@ from lakeflow.jobs.advance import Advance
 from lakeflow.jobs.assign import assignment, clusters_of
 from lakeflow.jobs.begin import block_tasks, new_run
 from lakeflow.jobs.home import Home
-from lakeflow.jobs.model import Result, Work
+from lakeflow.jobs.model import JsonValue, Result, Work
 from lakeflow.jobs.parameters import for_child
 from lakeflow.jobs.reading import stored_job
 from lakeflow.jobs.rows import AttemptRow, JobEvent, JobRow, RepairRow, RunRow
 from lakeflow.jobs.step import Phase, UnitState
 from lakeflow.jobs.store import Store
 from lakeflow.jobs.turn import Turn
+from lakeflow.jobs.watch import Watch
 from lakeflow.jobs.work import Assignment, Outcome, Process, Runner
 
 Answer = TypeVar("Answer")
@@ -99,6 +100,7 @@ class Scheduler:
         self._handed: set[int] = set()
         self._dirty: set[int] = set()
         self._due: list[tuple[int, int]] = []
+        self.watch = Watch(store, self._begin_by_trigger)
 
     # Called from any thread
 
@@ -159,14 +161,19 @@ class Scheduler:
         turn = Turn(self.store, self._now())
         while self._due and self._due[0][0] <= turn.now:
             self._dirty.add(heapq.heappop(self._due)[1])
-        if messages or self._dirty:
+        ticking = self.watch.due()
+        if messages or self._dirty or (ticking is not None and ticking <= turn.now):
             with self.store.transaction():
                 for message in messages:
                     self._take(turn, message)
+                for job_id in turn.changed_jobs:
+                    self.watch.job_changed(turn, job_id)
+                self.watch.look(turn)
                 self._settle(turn)
                 failpoint("jobs.turn.written")
             self._act(turn)
-        return self._due[0][0] if self._due else None
+        due = [self.watch.due(), self._due[0][0] if self._due else None]
+        return min((each for each in due if each is not None), default=None)
 
     def recover(self) -> None:
         """Takes up what an earlier server left; called before the first turn."""
@@ -285,6 +292,11 @@ class Scheduler:
         if run.row.state == "QUEUED" and not job.queued:
             self._skip(turn, run)
         return run.row
+
+    def _begin_by_trigger(
+        self, turn: Turn, job: JobRow, trigger: str, info: Mapping[str, JsonValue]
+    ) -> int:
+        return self.begin(turn, new_run(turn, job, trigger=trigger, trigger_info=info)).run_id
 
     def take_up(self, turn: Turn, row: RunRow) -> ActiveRun:
         """Goes on with a run that waits; it begins if its job has room for it."""
@@ -409,6 +421,7 @@ class Scheduler:
         for repair in turn.store.select(RepairRow, "run_id = ? AND ended IS NULL", (row.run_id,)):
             turn.store.update(RepairRow, repair.repair_id, ended=turn.now, result=row.result)
         self._admit(turn, row.job_id)
+        self.watch.run_ended(turn, row)
         if row.parent is None:
             return
         del self._children[row.parent]
