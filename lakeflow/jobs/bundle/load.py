@@ -71,19 +71,19 @@ def load_bundle(
     checkout = read_checkout(path.parent)
     if chosen.mode == "production":
         check_branch(chosen.root.get("bundle", "git", "branch"), checkout.branch, notices.tell)
+    _check_name(chosen.root)
     root = with_surroundings(chosen.root, chosen.name, checkout, environment)
     resolver = _resolver(root, values)
     root = resolver.resolve(root.without("variables"))
     check_size(root)
     root = Fit(BUNDLE, notices.tell).fit(root, "file")
-    name = _name(root)
     _tell_of_strangers(root, notices)
     root = apply_mode(root, chosen.mode, notices.tell)
     root = _with_paths(root, path.parent, files, notices)
     found = assemble(root)
     lookups = {key: _lookup(resolver.resolve(node)) for key, node in values.lookups.items()}
     return Declared(
-        name,
+        str(_section(root, "bundle").get("name")),
         path.parent,
         found.get("jobs", {}),
         found.get("pipelines", {}),
@@ -131,7 +131,7 @@ def _resolver(root: Node, values: Values) -> Resolver:
     return Resolver(root.with_entries(known), ROOTS, stays)
 
 
-def _name(root: Node) -> str:
+def _check_name(root: Node) -> None:
     name = root.get("bundle", "name")
     if name is None or not name.text:
         raise ConfigurationError(
@@ -139,7 +139,6 @@ def _name(root: Node) -> str:
             location=root.location,
             hint="Begin the file with bundle: {name: ...}.",
         )
-    return name.text
 
 
 def _tell_of_strangers(root: Node, notices: _Notices) -> None:
