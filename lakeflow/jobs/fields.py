@@ -154,10 +154,6 @@ TASK_TYPES: Mapping[str, tuple[Field, ...]] = {
         """
         job_id          id       The job, by id or by its key in the same file.
         job_parameters  mapping  Values of its parameters.
-        """
-    )
-    + _fields(
-        """
         notebook_params      mapping  Legacy parameters.
         python_params        texts    Legacy parameters.
         python_named_params  mapping  Legacy parameters.
@@ -166,8 +162,7 @@ TASK_TYPES: Mapping[str, tuple[Field, ...]] = {
         dbt_commands         texts    Legacy parameters.
         spark_submit_params  texts    Legacy parameters.
         pipeline_params      any      Legacy parameters.
-        """,
-        "refused",
+        """
     ),
     "condition_task": _fields(
         """

@@ -46,6 +46,7 @@ class RunRow:
         settings: Of the job when the run began, or when it was last repaired.
         root: Folder against which relative paths are taken.
         parameters: Values of the job's parameters.
+        legacy: Older fields of the request, such as `notebook_params`.
         trigger: What began it, such as `ONE_TIME` or `PERIODIC`.
         trigger_info: More of that.
         state: `QUEUED`, `RUNNING`, `TERMINATING` or `TERMINATED`.
@@ -69,6 +70,7 @@ class RunRow:
     settings: Mapping[str, JsonValue]
     root: str
     parameters: Mapping[str, str]
+    legacy: Mapping[str, JsonValue]
     trigger: str
     trigger_info: Mapping[str, JsonValue]
     state: str

@@ -18,16 +18,15 @@ from lakeflow.jobs.active import ActiveRun, Unit, restore, tasks_of
 from lakeflow.jobs.advance import Advance
 from lakeflow.jobs.assign import assignment, clusters_of
 from lakeflow.jobs.begin import block_tasks, new_run
-from lakeflow.jobs.context import scope_of
 from lakeflow.jobs.home import Home
-from lakeflow.jobs.model import JsonValue, Result, RunJob, Work
+from lakeflow.jobs.model import Result, Work
+from lakeflow.jobs.parameters import for_child
 from lakeflow.jobs.reading import stored_job
-from lakeflow.jobs.references import resolve
 from lakeflow.jobs.rows import AttemptRow, JobEvent, JobRow, RepairRow, RunRow
 from lakeflow.jobs.step import Phase, UnitState
 from lakeflow.jobs.store import Store
 from lakeflow.jobs.turn import Turn
-from lakeflow.jobs.work import Outcome, Process, Runner
+from lakeflow.jobs.work import Assignment, Outcome, Process, Runner
 
 Answer = TypeVar("Answer")
 
@@ -126,6 +125,15 @@ class Scheduler:
             self._closing = True
             self._woken.notify()
 
+    def give_up(self, error: BaseException) -> None:
+        """Tells everybody who waits for an answer that none will come."""
+        with self._woken:
+            self._closing = True
+            waiting = [each for each in self._inbox if isinstance(each, _Request)]
+            self._inbox.clear()
+        for each in waiting:
+            each.answer.set_exception(error)
+
     # Called from the thread of the loop
 
     def serve(self) -> None:
@@ -156,6 +164,7 @@ class Scheduler:
                 for message in messages:
                     self._take(turn, message)
                 self._settle(turn)
+                failpoint("jobs.turn.written")
             self._act(turn)
         return self._due[0][0] if self._due else None
 
@@ -179,6 +188,7 @@ class Scheduler:
                 if attempt.pid is not None
             }
         )
+        failpoint("jobs.recover.swept")
         with self.store.transaction():
             for run, attempt in working:
                 self._advance.lost(turn, run, attempt)
@@ -204,6 +214,7 @@ class Scheduler:
             self._answer(turn, message)
             return
         if isinstance(message, _Ended):
+            failpoint("jobs.result.received")
             self._handed.discard(message.attempt)
         run, unit = self._places.get(message.attempt, (None, ("", None)))
         attempt = None if run is None else run.attempts.get(unit)
@@ -250,8 +261,11 @@ class Scheduler:
                 continue
             self._handed.add(number)
             given = assignment(self._home, run, attempt)
-            start = self._runner.start
-            turn.effects.append(partial(start, given, self._started, self._ended))
+            turn.effects.append(partial(self._start, given))
+
+    def _start(self, given: Assignment) -> None:
+        failpoint("jobs.attempt.handed")
+        self._runner.start(given, self._started, self._ended)
 
     def begin(self, turn: Turn, row: RunRow) -> RunRow:
         """Accepts a run.
@@ -321,10 +335,6 @@ class Scheduler:
 
     # What runs need done
 
-    def resolve(self, run: ActiveRun, attempt: AttemptRow, value: JsonValue) -> JsonValue:
-        """The value with its `{{references}}` replaced."""
-        return resolve(value, scope_of(run, attempt))
-
     def enqueue(self, run: ActiveRun, attempt: AttemptRow) -> None:
         """Has an attempt run as soon as there is room."""
         self._places[attempt.attempt] = (run, (attempt.task_key, attempt.iteration))
@@ -359,14 +369,15 @@ class Scheduler:
         """A run that has not ended."""
         return self._runs.get(run_id)
 
-    def begin_child(self, turn: Turn, run: ActiveRun, attempt: AttemptRow, job: RunJob) -> None:
+    def begin_child(self, turn: Turn, run: ActiveRun, attempt: AttemptRow) -> None:
         """Begins the run that a task waits for."""
         depth, above = 1, run.row
         while above.parent is not None and above.parent in self._places:
             depth, above = depth + 1, self._places[above.parent][0].row
-        found = turn.store.find(JobRow, int(job.job_id))
+        job_id = attempt.settings["job_id"]
+        found = turn.store.find(JobRow, int(job_id)) if str(job_id).isdigit() else None
         if found is None:
-            raise ConfigurationError(f"Job {job.job_id} does not exist.")
+            raise ConfigurationError(f"Job {job_id} does not exist.")
         if depth >= DEEPEST:
             raise ConfigurationError(
                 f"{run.row.name} would be the {depth}th run within a run of a job.",
@@ -380,7 +391,9 @@ class Scheduler:
                 found,
                 trigger="RUN_JOB_TASK",
                 trigger_info={"run_id": run.row.run_id},
-                given=job.parameters,
+                parameters=for_child(
+                    stored_job(found.settings).parameters, attempt.settings, run.row.parameters
+                ),
                 parent=attempt.attempt,
             ),
         )

@@ -36,7 +36,8 @@ CREATE TABLE job_versions (
 ) WITHOUT ROWID;
 CREATE TABLE runs (
     run_id INTEGER PRIMARY KEY, job_id INTEGER NOT NULL, type TEXT NOT NULL, name TEXT NOT NULL,
-    settings TEXT NOT NULL, root TEXT NOT NULL, parameters TEXT NOT NULL, trigger TEXT NOT NULL,
+    settings TEXT NOT NULL, root TEXT NOT NULL, parameters TEXT NOT NULL,
+    legacy TEXT NOT NULL, trigger TEXT NOT NULL,
     trigger_info TEXT NOT NULL, state TEXT NOT NULL, created INTEGER NOT NULL, result TEXT,
     code TEXT NOT NULL, message TEXT NOT NULL, started INTEGER, ended INTEGER, token TEXT UNIQUE,
     only TEXT NOT NULL, parent INTEGER, repairs INTEGER NOT NULL, stopping TEXT
