@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from lakeflow.core.errors import ConfigurationError
@@ -22,6 +22,7 @@ from lakeflow.jobs.tree import placed, plain
 
 HERE = Location("a.yml", 1)
 ALONE = {"USER": "ada"}
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 words = st.sampled_from(["name", "tasks", "a", "b", "c", "task_key", "x y"])
 leaves = st.none() | st.booleans() | st.integers(-5, 5) | st.sampled_from(["", "a", "b", "1"])
@@ -35,12 +36,14 @@ def laid(base, over):
     return plain(merge(placed(base, HERE), placed(over, HERE)))
 
 
+@UNHURRIED
 @given(mappings)
 def test_a_target_that_says_nothing_changes_nothing(base):
     assert laid(base, {}) == base
     assert laid(base, None) == base
 
 
+@UNHURRIED
 @given(mappings, mappings)
 def test_what_a_target_says_is_so_afterwards(base, over):
     def holds(said, found, before):
@@ -55,6 +58,7 @@ def test_what_a_target_says_is_so_afterwards(base, over):
     assert holds(over, laid(base, over), base)
 
 
+@UNHURRIED
 @given(mappings, mappings)
 def test_what_a_target_does_not_say_stays(base, over):
     def kept(found, before, said):
@@ -73,6 +77,7 @@ things = st.lists(
 )
 
 
+@UNHURRIED
 @given(things, things)
 def test_tasks_merge_by_their_keys(base, over):
     def bundle(tasks):
@@ -97,7 +102,7 @@ def write(folder, files):
         path.write_text(content if isinstance(content, str) else json.dumps(content))
 
 
-@settings(max_examples=25)
+@settings(UNHURRIED, max_examples=25)
 @given(st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 3), min_size=2), st.data())
 def test_the_order_of_files_does_not_matter(jobs, data):
     parts = [
@@ -162,6 +167,7 @@ def settled(value, known):
     raise DoesNotSettle
 
 
+@UNHURRIED
 @given(variables, values)
 def test_references_against_replacing_again_and_again(known, value):
     tree = placed({"var": known}, HERE)
@@ -248,7 +254,7 @@ def mutated(data, files):
     return files
 
 
-@settings(max_examples=25, deadline=None)
+@settings(UNHURRIED, max_examples=25)
 @pytest.mark.parametrize("name", sorted(path.stem for path in GOLDEN.glob("*.txt")))
 @given(st.data())
 def test_any_project_is_read_or_refused_with_a_place(name, data):
@@ -270,7 +276,7 @@ def test_any_project_is_read_or_refused_with_a_place(name, data):
 jobs = st.dictionaries(st.sampled_from(["j", "x"]), st.dictionaries(words, trees), max_size=2)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(UNHURRIED, max_examples=50)
 @given(jobs)
 def test_each_place_holds_its_key(content):
     content = {"bundle": {"name": "b"}, "resources": {"jobs": content}}

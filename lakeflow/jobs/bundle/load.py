@@ -37,12 +37,11 @@ NONE: Mapping[str, str] = MappingProxyType({})
 
 @dataclass
 class _Notices:
-    found: list[Notice] = field(default_factory=list)
+    found: dict[Notice, None] = field(default_factory=dict)
+    """Each once, in the order in which they came up."""
 
     def tell(self, message: str, location: Location, hint: str) -> None:
-        notice = Notice(message, location, hint)
-        if notice not in self.found:
-            self.found.append(notice)
+        self.found[Notice(message, location, hint)] = None
 
 
 def load_bundle(
@@ -69,11 +68,12 @@ def load_bundle(
     chosen = choose_target(files.root, target, notices.tell)
     values = collect(path.parent, chosen, variables, environment, notices.tell)
     checkout = read_checkout(path.parent)
-    if chosen.mode == "production":
-        check_branch(chosen.root.get("bundle", "git", "branch"), checkout.branch, notices.tell)
     _check_name(chosen.root)
     root = with_surroundings(chosen.root, chosen.name, checkout, environment)
     resolver = _resolver(root, values)
+    expected = chosen.root.get("bundle", "git", "branch")
+    if chosen.mode == "production" and expected is not None:
+        check_branch(resolver.resolve(expected), checkout.branch, notices.tell)
     root = resolver.resolve(root.without("variables"))
     check_size(root)
     root = Fit(BUNDLE, notices.tell).fit(root, "file")
@@ -84,7 +84,7 @@ def load_bundle(
     lookups = {key: _lookup(resolver.resolve(node)) for key, node in values.lookups.items()}
     return Declared(
         str(_section(root, "bundle").get("name")),
-        path.parent,
+        path.parent.absolute(),
         found.get("jobs", {}),
         found.get("pipelines", {}),
         sections(found),

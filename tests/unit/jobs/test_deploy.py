@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lakeflow.core.errors import ConfigurationError, CorruptStateError, StateError
@@ -57,6 +57,8 @@ def deployed(plan, state, wanted):
     return State(found)
 
 
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
 keys = "abcdef"
 worlds = st.dictionaries(
     st.sampled_from(keys),
@@ -74,6 +76,7 @@ def world(drawn):
     return declared(*(made(key, *said) for key, said in drawn.items()))
 
 
+@UNHURRIED
 @given(worlds, worlds)
 def test_after_a_plan_is_carried_out_there_is_nothing_to_do(before, after):
     state = deployed(make_plan(State(), world(before)), State(), world(before))
@@ -96,6 +99,7 @@ values = st.recursive(
 )
 
 
+@UNHURRIED
 @given(values, values)
 def test_there_are_differences_where_values_differ(old, new):
     assert bool(list(differences(old, new))) == (
@@ -174,25 +178,26 @@ def test_what_only_a_deployment_knows_is_filled_in():
     }
 
 
+texts = st.text('ab\x00\n"\\é\u2028\U0001f600', max_size=4)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=5),
-    lambda below: st.lists(below, max_size=3) | st.dictionaries(st.text(max_size=3), below),
+    | texts,
+    lambda below: st.lists(below, max_size=3) | st.dictionaries(texts, below),
 )  # fmt: skip
-names = st.tuples(st.sampled_from(["jobs", "pipelines"]), st.text(min_size=1, max_size=4))
+names = st.tuples(st.sampled_from(["jobs", "pipelines"]), texts)
 states = st.dictionaries(
     names,
     st.builds(
         Deployed,
-        st.integers() | st.text(max_size=4),
-        st.dictionaries(st.text(max_size=3), json_values, max_size=3),
+        st.integers() | texts,
+        st.dictionaries(texts, json_values, max_size=3),
         st.frozensets(names, max_size=2),
     ),
     max_size=3,
 ).map(State)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(UNHURRIED, max_examples=25)
 @given(states)
 def test_a_state_is_read_as_it_was_written(state):
     with tempfile.TemporaryDirectory() as folder:
