@@ -133,6 +133,18 @@ def test_the_target_is_the_named_one_the_default_or_the_only_one(bundle):
             "databricks.yml:5: resources.jobs.j.tasks is not a list.",
         ),
         (
+            "bundle: {name: b}\nresources:\n  jobs:\n    j:\n      queue: {enabled: yes}",
+            "databricks.yml:5: resources.jobs.j.queue.enabled is not true or false.",
+        ),
+        (
+            "bundle: {name: b}\nresources:\n  pipelines:\n    p: {name: [a]}",
+            "databricks.yml:4: resources.pipelines.p.name is not a text.",
+        ),
+        (
+            "bundle: {name: b}\nresources:\n  jobs:\n    j: {timeout_seconds: true}",
+            "databricks.yml:4: resources.jobs.j.timeout_seconds is not a whole number.",
+        ),
+        (
             "bundle: {name: b}\nresources:\n  jobs:\n    j: text",
             "databricks.yml:4: resources.jobs.j is not a mapping",
         ),
