@@ -14,6 +14,7 @@ from lakeflow.core.names import nearest
 from lakeflow.jobs.begin import block_tasks, dependents, new_run
 from lakeflow.jobs.context import scope_of_run
 from lakeflow.jobs.model import Job, JsonValue, Result
+from lakeflow.jobs.notices import check_notices
 from lakeflow.jobs.parameters import for_run
 from lakeflow.jobs.reading import read_job, stored_job
 from lakeflow.jobs.references import check
@@ -315,5 +316,5 @@ def _run_of(turn: Turn, token: str) -> int | None:
 def _check(settings: Mapping[str, JsonValue]) -> None:
     read_job(settings)
     read_triggers(settings, strict=False)
-    for error in check(settings):
+    for error in (*check(settings), *check_notices(settings)):
         raise error

@@ -62,7 +62,7 @@ def test_a_file_is_run_again_with_what_it_imports_and_leaves_nothing_behind(tmp_
     assert sys.path == before[1]
 
 
-@pytest.mark.parametrize("name", ["json.py", "my-jobs.py"])
+@pytest.mark.parametrize("name", ["json.py", "pyclbr.py", "my-jobs.py"])
 def test_a_file_that_cannot_be_imported_may_declare_jobs_but_not_their_functions(tmp_path, name):
     import json as before
 
