@@ -18,6 +18,7 @@ from lakeflow.jobs.reading import read_job, stored_job
 from lakeflow.jobs.references import check
 from lakeflow.jobs.rows import NOT_ENDED, AttemptRow, JobRow, RepairRow, RunRow
 from lakeflow.jobs.scheduler import Scheduler
+from lakeflow.jobs.triggers import read_triggers
 from lakeflow.jobs.turn import Turn
 
 
@@ -57,6 +58,7 @@ def create_job(
     job = JobRow(job_id, settings, root, turn.now, creator, 1, key, source)
     turn.store.insert(job)
     turn.store.keep_version(job, turn.now)
+    turn.changed_jobs.add(job_id)
     turn.tell("job.created", f"{settings.get('name')} was created.", job_id=job_id)
     return job_id
 
@@ -72,6 +74,7 @@ def change_job(
         return
     turn.store.update(JobRow, job_id, settings=settings, version=changed.version, root=changed.root)
     turn.store.keep_version(changed, turn.now)
+    turn.changed_jobs.add(job_id)
     turn.tell("job.changed", f"{settings.get('name')} was changed.", job_id=job_id)
 
 
@@ -81,6 +84,7 @@ def delete_job(scheduler: Scheduler, turn: Turn, job_id: int) -> None:
     for row in turn.store.select(RunRow, "job_id = ? AND state != 'TERMINATED'", (job_id,)):
         cancel(scheduler, turn, row.run_id, "Its job was deleted.")
     turn.store.delete(JobRow, "job_id = ?", (job_id,))
+    turn.changed_jobs.add(job_id)
     turn.tell("job.deleted", f"{job.settings.get('name')} was deleted.", job_id=job_id)
 
 
@@ -122,6 +126,7 @@ def run_now(
         only=only,
         token=token,
     )
+    scheduler.watch.started_by_hand(turn, job_id)
     return scheduler.begin(turn, row).run_id
 
 
@@ -314,5 +319,6 @@ def _run_of(turn: Turn, token: str) -> int | None:
 
 def _check(settings: Mapping[str, JsonValue]) -> None:
     read_job(settings)
+    read_triggers(settings, strict=False)
     for error in check(settings):
         raise error

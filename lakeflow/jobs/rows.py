@@ -191,6 +191,54 @@ class RepairRow:
 
 
 @dataclass(frozen=True, slots=True)
+class TriggerRow:
+    """What is kept of a trigger between two looks at it.
+
+    Args:
+        trigger_id: Id of the job, and the trigger's place among those of the job: `7/0`.
+        job_id: The job.
+        state: What the last decision left for the next one.
+        wait_until: When to look again, in milliseconds since 1970.
+        reason: What it waits for, in one sentence.
+    """
+
+    trigger_id: str
+    job_id: int
+    state: Mapping[str, JsonValue]
+    wait_until: int | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TickRow:
+    """A moment for which it was decided whether a run begins.
+
+    Args:
+        trigger_id: Of the trigger.
+        job_id: The job.
+        fire_time: When it was due, in milliseconds since 1970; there is one for each trigger.
+        outcome: `FIRED`, `MISSED`, `PAUSED`, `UNMET` or `FAILED`.
+        reason: Why, in one sentence.
+        count: Ticks that it stands for.
+        details: What fired.
+        decided: When, in milliseconds since 1970.
+        run_id: The run that it began.
+        tick_id: Its place among all ticks; set when it is written.
+    """
+
+    trigger_id: str
+    job_id: int
+    fire_time: int
+    outcome: str
+    reason: str
+    count: int
+    details: Mapping[str, JsonValue]
+    decided: int
+    run_id: int | None = None
+    tick_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class JobEvent:
     """Something that happened to a job, a run or a task.
 

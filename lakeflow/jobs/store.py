@@ -17,7 +17,15 @@ from typing import Any, Self, TypeVar, get_type_hints
 
 from lakeflow.core.errors import CorruptStateError, StateError
 from lakeflow.jobs.model import Result
-from lakeflow.jobs.rows import AttemptRow, JobEvent, JobRow, RepairRow, RunRow
+from lakeflow.jobs.rows import (
+    AttemptRow,
+    JobEvent,
+    JobRow,
+    RepairRow,
+    RunRow,
+    TickRow,
+    TriggerRow,
+)
 
 FORMAT = 1
 """Of the tables below; kept in SQLite's user_version."""
@@ -60,6 +68,20 @@ CREATE TABLE repairs (
     tasks TEXT NOT NULL, started INTEGER NOT NULL, ended INTEGER, result TEXT,
     UNIQUE (run_id, number)
 );
+CREATE TABLE triggers (
+    trigger_id TEXT PRIMARY KEY, job_id INTEGER NOT NULL, state TEXT NOT NULL, wait_until INTEGER,
+    reason TEXT NOT NULL
+);
+CREATE TABLE ticks (
+    tick_id INTEGER PRIMARY KEY AUTOINCREMENT, trigger_id TEXT NOT NULL, job_id INTEGER NOT NULL,
+    fire_time INTEGER NOT NULL, outcome TEXT NOT NULL, reason TEXT NOT NULL,
+    count INTEGER NOT NULL, details TEXT NOT NULL, decided INTEGER NOT NULL, run_id INTEGER,
+    UNIQUE (trigger_id, fire_time)
+);
+CREATE INDEX ticks_of_job ON ticks (job_id, tick_id);
+CREATE TABLE seen_files (
+    trigger_id TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (trigger_id, name)
+) WITHOUT ROWID;
 CREATE TABLE events (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, type TEXT NOT NULL,
     message TEXT NOT NULL, job_id INTEGER, run_id INTEGER, attempt INTEGER, task_key TEXT,
@@ -68,7 +90,8 @@ CREATE TABLE events (
 CREATE INDEX events_of_run ON events (run_id, sequence);
 """
 
-Row = TypeVar("Row", JobRow, RunRow, AttemptRow, RepairRow, JobEvent)
+AnyRow = JobRow | RunRow | AttemptRow | RepairRow | TriggerRow | TickRow | JobEvent
+Row = TypeVar("Row", JobRow, RunRow, AttemptRow, RepairRow, TriggerRow, TickRow, JobEvent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +151,8 @@ _OF: Mapping[type[Any], _Table] = {
     RunRow: _Table.of(RunRow, "runs", "run_id"),
     AttemptRow: _Table.of(AttemptRow, "attempts", "attempt"),
     RepairRow: _Table.of(RepairRow, "repairs", "repair_id"),
+    TriggerRow: _Table.of(TriggerRow, "triggers", "trigger_id"),
+    TickRow: _Table.of(TickRow, "ticks", "tick_id"),
     JobEvent: _Table.of(JobEvent, "events", "sequence"),
 }
 
@@ -164,7 +189,7 @@ class Reader:
         """Closes the database."""
         self._connection.close()
 
-    def find(self, row: type[Row], key: int) -> Row | None:
+    def find(self, row: type[Row], key: int | str) -> Row | None:
         """The row with this key, if there is one."""
         table = _OF[row]
         return next(iter(self.select(row, f"{table.key} = ?", (key,))), None)
@@ -250,21 +275,51 @@ class Store(Reader):
         self._next += 1
         return int(self._next - 1)
 
-    def insert(self, row: JobRow | RunRow | AttemptRow | RepairRow | JobEvent) -> int:
+    def insert(self, row: AnyRow) -> int:
         """Adds a row.
 
         Returns:
             Its key.
         """
+        return int(self._insert("INSERT", row).lastrowid or 0)
+
+    def insert_new(self, row: AnyRow) -> int | None:
+        """Adds a row unless one of the same kind is there that must be the only one.
+
+        Returns:
+            Its key; None if it was there.
+        """
+        found = self._insert("INSERT OR IGNORE", row)
+        return int(found.lastrowid or 0) if found.rowcount else None
+
+    def put(self, row: AnyRow) -> None:
+        """Adds a row, or writes it in the place of the one with its key."""
+        self._insert("INSERT OR REPLACE", row)
+
+    def _insert(self, verb: str, row: AnyRow) -> sqlite3.Cursor:
         table = _OF[type(row)]
-        columns = [c for c in table.columns if c != "sequence"]
+        columns = [c for c in table.columns if c not in ("sequence", "tick_id")]
         names = ", ".join(f'"{column}"' for column in columns)
         marks = ", ".join("?" for _ in columns)
         values = [table.write(column, getattr(row, column)) for column in columns]
-        found = self._connection.execute(
-            f"INSERT INTO {table.name} ({names}) VALUES ({marks})", values
+        return self._connection.execute(
+            f"{verb} INTO {table.name} ({names}) VALUES ({marks})", values
         )
-        return int(found.lastrowid or 0)
+
+    def seen_files(self, trigger_id: str) -> set[str]:
+        """Names of files that have begun a run, or were there before the trigger was."""
+        text = "SELECT name FROM seen_files WHERE trigger_id = ?"
+        return {name for (name,) in self._connection.execute(text, (trigger_id,))}
+
+    def see_files(self, trigger_id: str, names: Sequence[str]) -> None:
+        """Remembers names of files."""
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO seen_files VALUES (?, ?)", [(trigger_id, n) for n in names]
+        )
+
+    def forget_files(self, trigger_id: str) -> None:
+        """Forgets the files of a trigger that is no more."""
+        self._connection.execute("DELETE FROM seen_files WHERE trigger_id = ?", (trigger_id,))
 
     def update(self, row: type[Any], key: int, **changes: Any) -> None:
         """Changes columns of a row."""
