@@ -249,7 +249,7 @@ def _errors(declared: DeclaredJob, tasks: Sequence[DeclaredTask]) -> Iterator[La
         yield error
         return
     numbers = {each.key: number for number, each in enumerate(tasks)}
-    for wrong in (*check(declared.settings), *check_notices(declared.settings)):
+    for wrong in (*check(declared.settings, strict=True), *check_notices(declared.settings)):
         key = wrong.message.removeprefix("tasks[").partition("]")[0]
         wrong.location = place(("tasks", numbers[key]) if key in numbers else ())
         yield wrong
