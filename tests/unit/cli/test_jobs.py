@@ -181,8 +181,8 @@ def test_deploy_shows_and_does_what_differs(shop: Path) -> None:
 def test_a_file_of_jobs_in_python(shop: Path) -> None:
     (shop / "work.py").write_text(
         "from lakeflow import jobs\n"
-        "one = jobs.task('one', shell='echo one')\n"
-        "jobs.job('small', tasks=[one, jobs.task('two', shell='echo two', after=one)])\n"
+        "one = jobs.task('one', jobs.shell('echo one'))\n"
+        "jobs.job('small', tasks=[one, jobs.task('two', jobs.shell('echo two'), after=one)])\n"
     )
     said = jobs(shop, "run", "small", "--local", "--project", "work.py")
     assert "Run " in said
