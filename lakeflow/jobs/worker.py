@@ -1,9 +1,8 @@
-"""A process that runs tasks: forked ahead, or started as `python -m lakeflow.jobs.worker FD`."""
+"""A process that runs tasks: forked ahead, or started as `python -m lakeflow.jobs.worker FD FD`."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import importlib
 import os
 import resource
@@ -42,20 +41,28 @@ def load() -> None:
         importlib.import_module(f"lakeflow.jobs.tasks.{module}")
 
 
-def serve(line: socket.socket) -> int:
-    """Runs what comes over the line: one attempt, or for a cluster until the line closes."""
-    line.set_inheritable(False)
+def serve(line: socket.socket, guard: socket.socket) -> int:
+    """Runs what comes over the line: one attempt, or for a cluster until the line closes.
+
+    Args:
+        line: To the server.
+        guard: Nothing comes over it but its end, with which this process dies.
+    """
+    for end in (line, guard):
+        end.set_inheritable(False)
+    leftovers.die_with(guard)
     while (order := wire.receive(line)) is not None:
-        outcome = _attempt(order, line)
+        outcome = _attempt(order)
         line.sendall(wire.pack(outcome))
         if not order["again"]:
             break
-    # It stays open until the process is gone, whatever is still to be done at its exit.
+    # Both stay open until the process is gone, whatever is still to be done at its exit.
     line.detach()
+    guard.detach()
     return 0
 
 
-def _attempt(order: wire.Message, line: socket.socket) -> dict[str, Any]:
+def _attempt(order: wire.Message) -> dict[str, Any]:
     given = Given(**order["given"])
     assignment = read_assignment(order["assignment"])
     context = Context(assignment, given)
@@ -63,8 +70,7 @@ def _attempt(order: wire.Message, line: socket.socket) -> dict[str, Any]:
     try:
         with _kept() if order["again"] else contextlib.nullcontext():
             _prepare(assignment)
-            with _dying_with(line):
-                outcome = _run(context)
+            outcome = _run(context)
             _flush()
     except Stopped:
         outcome = _stopped()
@@ -103,28 +109,6 @@ def _prepare(assignment: Assignment) -> None:
 
 def _stop(*_: object) -> None:
     raise Stopped
-
-
-@contextlib.contextmanager
-def _dying_with(line: socket.socket) -> Iterator[None]:
-    """Kills this process and its group when the other end of the line is gone.
-
-    The kernel does it, at once, whatever the task is doing; where it cannot, Python does.
-    """
-    flags = fcntl.fcntl(line, fcntl.F_GETFL)
-    if hasattr(fcntl, "F_SETSIG"):
-        fcntl.fcntl(line, fcntl.F_SETSIG, signal.SIGKILL)
-    else:
-        signal.signal(signal.SIGIO, lambda *_: os.killpg(0, signal.SIGKILL))
-    fcntl.fcntl(line, fcntl.F_SETOWN, -os.getpgrp())
-    fcntl.fcntl(line, fcntl.F_SETFL, flags | fcntl.FASYNC)
-    try:
-        with contextlib.suppress(BlockingIOError):
-            if not line.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT):
-                os.killpg(0, signal.SIGKILL)
-        yield
-    finally:
-        fcntl.fcntl(line, fcntl.F_SETFL, flags)
 
 
 @contextlib.contextmanager
@@ -250,8 +234,5 @@ def _used() -> tuple[float, int]:
 
 if __name__ == "__main__":
     # What is pickled and what is compared by type is in the module of its own name.
-    sys.exit(
-        importlib.import_module("lakeflow.jobs.worker").serve(
-            socket.socket(fileno=int(sys.argv[1]))
-        )
-    )
+    own = importlib.import_module("lakeflow.jobs.worker")
+    sys.exit(own.serve(*(socket.socket(fileno=int(file)) for file in sys.argv[1:3])))

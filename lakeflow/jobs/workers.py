@@ -55,6 +55,7 @@ class _Attempt:
 class _Child:
     number: int
     line: Line
+    guard: socket.socket
     cluster: _Cluster | None = None
     process: Process | None = None
     attempt: _Attempt | None = None
@@ -199,13 +200,14 @@ class Workers:
     def _new_child(self, command: list[str] | None = None) -> _Child:
         ours, theirs = socket.socketpair()
         self._number += 1
-        child = _Child(self._number, Line(ours))
+        guard, guarded = socket.socketpair()
+        child = _Child(self._number, Line(ours), guard)
         self._children[child.number] = child
         self._watched.register(ours, selectors.EVENT_READ, lambda: self._listen(child))
         request: Message = {"child": child.number}
         if command is not None:
             request["command"] = command
-        self._send(self._fork_server(), request, theirs.detach())
+        self._send(self._fork_server(), request, theirs.detach(), guarded.detach())
         return child
 
     def _fork_server(self) -> Line:
@@ -312,6 +314,7 @@ class Workers:
         if not child.line.is_closed:
             self._listen(child)
         self._forget(child.line)
+        child.guard.close()
         del self._children[child.number]
         with contextlib.suppress(ValueError):
             self._spares.remove(child)
@@ -330,7 +333,7 @@ class Workers:
         self._forget(self._line)
         self._server.wait()
         self._line = self._server = None
-        leftovers.kill_own(leftovers.mark(self._home))
+        leftovers.kill_marked(leftovers.mark(self._home))
         for child in list(self._children.values()):
             self._bury(child, {"status": -signal.SIGKILL})
 
