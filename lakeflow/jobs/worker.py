@@ -9,30 +9,47 @@ import resource
 import signal
 import socket
 import sys
-import traceback
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-from lakeflow.core.errors import TaskError
+from lakeflow.core.errors import LakeflowError, TaskError
 from lakeflow.core.names import nearest
 from lakeflow.jobs import leftovers, wire
 from lakeflow.jobs.model import Result
-from lakeflow.jobs.tasks.context import Context, Done, Given, Stopped
+from lakeflow.jobs.tasks import program, traces
+from lakeflow.jobs.tasks.context import Context, Done, Stopped, ordered
 from lakeflow.jobs.tasks.context import load as load_function
 from lakeflow.jobs.work import Assignment, Outcome
 
 MODULES = {
+    "dbt_task": "dbt",
+    "notebook_task": "notebook",
     "python_operator_task": "function",
+    "python_wheel_task": "wheel",
+    "r_task": "r",
+    "scala_task": "scala",
     "shell_task": "shell",
+    "spark_jar_task": "jar",
     "spark_python_task": "script",
 }
 """What runs a type: the module of `lakeflow.jobs.tasks`."""
 
-_OURS = str(Path(__file__).parent)
-_HIDDEN = ("<frozen importlib", "<frozen runpy")
+ELSEWHERE = {
+    "ai_runtime_task": "trains models on GPUs of Databricks",
+    "clean_rooms_notebook_task": "runs in a clean room of Databricks",
+    "dashboard_task": "refreshes a dashboard of Databricks",
+    "dbt_cloud_task": "starts a job of dbt's own platform",
+    "dbt_platform_task": "starts a job of dbt's own platform",
+    "gen_ai_compute_task": "trains models on GPUs of Databricks",
+    "power_bi_task": "publishes to Microsoft's Power BI",
+    "spark_submit_task": "submits to a cluster of Spark",
+}
+"""Types that can be deployed and not run, with what they do elsewhere."""
+
+_RUNTIME = str(Path(__file__).parent / "runtime")
+"""Where `databricks.sdk.runtime` finds what it looks for."""
 
 
 def load() -> None:
@@ -63,15 +80,13 @@ def serve(line: socket.socket, guard: socket.socket) -> int:
 
 
 def _attempt(order: wire.Message) -> dict[str, Any]:
-    given = Given(**order["given"])
-    assignment = read_assignment(order["assignment"])
-    context = Context(assignment, given)
+    context = ordered(order)
     before = _used()
     try:
         with _kept() if order["again"] else contextlib.nullcontext():
-            _prepare(assignment)
-            outcome = _run(context)
-            _flush()
+            _prepare(context.assignment)
+            outcome = _run(context, order["again"])
+            program.flush()
     except Stopped:
         outcome = _stopped()
     except OSError as error:
@@ -79,12 +94,6 @@ def _attempt(order: wire.Message) -> dict[str, Any]:
     seconds, memory = _used()
     told = asdict(outcome) | {"values": context.values, "output": dict(outcome.output)}
     return told | {"cpu_seconds": seconds - before[0], "peak_memory": memory}
-
-
-def read_assignment(said: wire.Message) -> Assignment:
-    """An assignment from its message."""
-    paths = {name: Path(said[name]) for name in ("folder", "root")}
-    return Assignment(**{**said, **paths, "libraries": tuple(said["libraries"])})
 
 
 def _prepare(assignment: Assignment) -> None:
@@ -102,9 +111,10 @@ def _prepare(assignment: Assignment) -> None:
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
     os.environ.update(assignment.environment)
+    sys.path.append(_RUNTIME)
+    sys.path[:0] = filter(None, assignment.environment.get("PYTHONPATH", "").split(os.pathsep))
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (assignment.memory_limit or most, most))
-    signal.signal(signal.SIGTERM, _stop)
 
 
 def _stop(*_: object) -> None:
@@ -127,27 +137,27 @@ def _kept() -> Iterator[None]:
         leftovers.kill_children()
 
 
-def _run(context: Context) -> Outcome:
+def _run(context: Context, again: bool) -> Outcome:
     """Runs the task; whatever it raises is told."""
     try:
+        signal.signal(signal.SIGTERM, _stop)
         done = _task(context)
     except Stopped:
         return _stopped()
     except SystemExit as ended:
         done = _exit(ended)
-    except TaskError as error:
-        _say(str(error))
-        return Outcome(Result.FAILED, error.code, str(error))
-    except MemoryError as error:
-        limit = context.assignment.memory_limit
-        said = f"its limit of {limit} bytes" if limit else "the memory there is"
-        message = f"The task needed more than {said}.{_where(error)}"
-        return _raised(message, error)
     except BaseException as error:
-        message = f"{type(error).__name__}: {error}{_where(error)}"
-        return _raised(message, error)
+        return _raised(context, error)
+    finally:
+        # What a cluster does between its attempts is not to be interrupted.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN if again else signal.SIG_DFL)
+    if done.error is not None:
+        return replace(_raised(context, done.error), message=done.message, output=done.output)
     if done.exit_code:
-        return Outcome(Result.FAILED, "RUN_EXECUTION_ERROR", done.message, exit_code=done.exit_code)
+        code = "RUN_EXECUTION_ERROR"
+        return Outcome(
+            Result.FAILED, code, done.message, output=done.output, exit_code=done.exit_code
+        )
     return Outcome(Result.SUCCESS, output=done.output, exit_code=done.exit_code or 0)
 
 
@@ -156,6 +166,12 @@ def _task(context: Context) -> Done:
     if kind in context.given.types:
         output = load_function(context.given.types[kind])(context.settings, context)
         return Done(output or {})
+    if kind in ELSEWHERE:
+        raise TaskError(
+            f"A {kind} {ELSEWHERE[kind]}; it cannot run on this machine.",
+            "INVALID_RUN_CONFIGURATION",
+            hint="Disable the task, or replace it by one of another type.",
+        )
     if kind not in MODULES:
         raise TaskError(
             f"Tasks of the type {kind} are not known.",
@@ -175,8 +191,21 @@ def _exit(ended: SystemExit) -> Done:
     return Done({}, 1, str(ended.code))
 
 
-def _raised(message: str, error: BaseException) -> Outcome:
-    return Outcome(Result.FAILED, "RUN_EXECUTION_ERROR", message, _trace(error), exit_code=1)
+def _raised(context: Context, error: BaseException) -> Outcome:
+    """What is told of an error, in one sentence and in full."""
+    place = traces.where(error)
+    trace = traces.formatted(error)
+    if isinstance(error, LakeflowError):
+        _say(str(error))
+        code = error.code if isinstance(error, TaskError) else "RUN_EXECUTION_ERROR"
+        return Outcome(Result.FAILED, code, f"{error}{place}", trace if place else "", exit_code=1)
+    _say(trace.rstrip("\n"))
+    message = f"{type(error).__name__}: {error}{place}"
+    if isinstance(error, MemoryError):
+        limit = context.assignment.memory_limit
+        said = f"its limit of {limit} bytes" if limit else "the memory there is"
+        message = f"The task needed more than {said}.{place}"
+    return Outcome(Result.FAILED, "RUN_EXECUTION_ERROR", message, trace, exit_code=1)
 
 
 def _stopped() -> Outcome:
@@ -187,42 +216,6 @@ def _say(text: str) -> None:
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            stream.flush()
-
-
-def _ours(trace: TracebackType) -> bool:
-    name = trace.tb_frame.f_code.co_filename
-    return name.startswith((_OURS, *_HIDDEN))
-
-
-def _users(error: BaseException) -> TracebackType | None:
-    """The traceback from the user's first line on."""
-    trace = error.__traceback__
-    while trace is not None and _ours(trace):
-        trace = trace.tb_next
-    return trace
-
-
-def _trace(error: BaseException) -> str:
-    text = "".join(traceback.format_exception(type(error), error, _users(error)))
-    _say(text.rstrip("\n"))
-    return text
-
-
-def _where(error: BaseException) -> str:
-    """The user's line in which an error came up."""
-    trace = _users(error)
-    if trace is None:
-        return ""
-    file, line = trace.tb_frame.f_code.co_filename, trace.tb_lineno
-    while (trace := trace.tb_next) is not None:
-        file, line = trace.tb_frame.f_code.co_filename, trace.tb_lineno
-    return f" ({Path(file).name}:{line})"
 
 
 def _used() -> tuple[float, int]:

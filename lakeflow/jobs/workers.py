@@ -20,12 +20,12 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from lakeflow.jobs import leftovers
 from lakeflow.jobs.model import Result
-from lakeflow.jobs.tasks.context import Given
+from lakeflow.jobs.tasks.context import Given, order
 from lakeflow.jobs.wire import Line, Message
 from lakeflow.jobs.work import Assignment, Ended, Outcome, Process, Started
 
@@ -244,14 +244,8 @@ class Workers:
 
     def _assign(self, child: _Child, attempt: _Attempt) -> None:
         attempt.child, child.attempt = child, attempt
-        fields = attempt.assignment
-        order: Message = {
-            "assignment": {name: getattr(fields, name) for name in fields.__slots__}
-            | {"folder": fields.folder.absolute(), "root": fields.root.absolute()},
-            "given": asdict(self._given),
-            "again": child.cluster is not None,
-        }
-        self._send(child.line, order)
+        again = child.cluster is not None
+        self._send(child.line, order(attempt.assignment, self._given, again=again))
         if child.process is not None:
             _tell(attempt.started, attempt, child.process)
 
