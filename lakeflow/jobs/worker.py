@@ -9,10 +9,11 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from lakeflow.core.errors import LakeflowError, TaskError
 from lakeflow.core.names import nearest
@@ -58,37 +59,49 @@ def load() -> None:
         importlib.import_module(f"lakeflow.jobs.tasks.{module}")
 
 
-def serve(line: socket.socket, guard: socket.socket) -> int:
+def serve(line: socket.socket, guard: socket.socket, order: wire.Message | None = None) -> int:
     """Runs what comes over the line: one attempt, or for a cluster until the line closes.
 
     Args:
         line: To the server.
         guard: Nothing comes over it but its end, with which this process dies.
+        order: What came before this process took the interpreter of an environment.
     """
-    for end in (line, guard):
+    ends = line, guard
+    for end in ends:
         end.set_inheritable(False)
     leftovers.die_with(guard)
-    while (order := wire.receive(line)) is not None:
-        outcome = _attempt(order)
-        line.sendall(wire.pack(outcome))
-        if not order["again"]:
-            break
+    enter = None if order is not None else partial(_enter, ends)
+    order = order or wire.receive(line)
+    while order is not None:
+        line.sendall(wire.pack(_attempt(order, enter)))
+        order = wire.receive(line) if order["again"] else None
     # Both stay open until the process is gone, whatever is still to be done at its exit.
-    line.detach()
-    guard.detach()
+    for end in ends:
+        end.detach()
     return 0
 
 
-def _attempt(order: wire.Message) -> dict[str, Any]:
+Enter = Callable[[wire.Message, Path], NoReturn]
+"""Goes on with an order in the interpreter of an environment."""
+
+
+def _attempt(order: wire.Message, enter: Enter | None) -> dict[str, Any]:
     context = ordered(order)
+    again = bool(order["again"])
     before = _used()
     try:
-        with _kept() if order["again"] else contextlib.nullcontext():
+        with _kept() if again else contextlib.nullcontext():
+            _open_streams(context.assignment.folder)
+            if enter is not None and (python := _environment(context)) is not None:
+                enter(order, python)
             _prepare(context.assignment)
-            outcome = _run(context, order["again"])
+            outcome = _run(context, again)
             program.flush()
     except Stopped:
         outcome = _stopped()
+    except TaskError as error:
+        outcome = _raised(context, error)
     except OSError as error:
         outcome = Outcome(Result.FAILED, "INTERNAL_ERROR", f"The attempt's files: {error}.")
     seconds, memory = _used()
@@ -96,13 +109,42 @@ def _attempt(order: wire.Message) -> dict[str, Any]:
     return told | {"cpu_seconds": seconds - before[0], "peak_memory": memory}
 
 
-def _prepare(assignment: Assignment) -> None:
-    """Gives the process the streams, variables and limits of an attempt."""
-    assignment.folder.mkdir(parents=True, exist_ok=True)
+def _environment(context: Context) -> Path | None:
+    """The interpreter that has the libraries of an attempt; None for that of this process."""
+    assignment = context.assignment
+    if not assignment.libraries:
+        return None
+    from lakeflow.jobs import environments
+
+    wanted = environments.arguments(assignment.libraries, assignment.root)
+    if not wanted:
+        return None
+    folder = context.given.environments
+    place = Path(folder) if folder else environments.default_folder()
+    return environments.provide(wanted, assignment.root, place)
+
+
+def _enter(ends: tuple[socket.socket, ...], order: wire.Message, python: Path) -> NoReturn:
+    import tempfile
+
+    with tempfile.TemporaryFile() as file:
+        file.write(wire.pack(order))
+        file.flush()
+        files = [*(end.fileno() for end in ends), file.fileno()]
+        for each in files:
+            os.set_inheritable(each, True)
+        os.environ["VIRTUAL_ENV"] = str(python.parents[1])
+        os.environ["PATH"] = os.pathsep.join([str(python.parent), os.environ.get("PATH", "")])
+        os.execv(python, [str(python), "-P", "-m", "lakeflow.jobs.worker", *map(str, files)])
+
+
+def _open_streams(folder: Path) -> None:
+    """Lets what the process says go to the files of an attempt."""
+    folder.mkdir(parents=True, exist_ok=True)
     with Path(os.devnull).open("rb") as nothing:
         os.dup2(nothing.fileno(), 0)
     for number, name in ((1, "stdout"), (2, "stderr")):
-        with (assignment.folder / name).open("ab") as file:
+        with (folder / name).open("ab") as file:
             os.dup2(file.fileno(), number)
         # Line by line, so that whoever follows the file sees what has been said.
         stream = open(  # noqa: SIM115 - it lives as long as the process
@@ -110,6 +152,10 @@ def _prepare(assignment: Assignment) -> None:
         )
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
+
+
+def _prepare(assignment: Assignment) -> None:
+    """Gives the process the variables and limits of an attempt."""
     os.environ.update(assignment.environment)
     sys.path.append(_RUNTIME)
     sys.path[:0] = filter(None, assignment.environment.get("PYTHONPATH", "").split(os.pathsep))
@@ -225,7 +271,17 @@ def _used() -> tuple[float, int]:
     return seconds, leftovers.bytes_of(max(used.ru_maxrss for used in each))
 
 
+def main() -> int:
+    """Serves on the descriptors that the arguments name."""
+    line, guard, *more = map(int, sys.argv[1:])
+    order = None
+    for each in more:
+        with open(each, "rb") as file:  # noqa: PTH123 - it has no path
+            file.seek(0)
+            (order,) = wire.Inbox().add(file.read())
+    return serve(socket.socket(fileno=line), socket.socket(fileno=guard), order)
+
+
 if __name__ == "__main__":
     # What is pickled and what is compared by type is in the module of its own name.
-    own = importlib.import_module("lakeflow.jobs.worker")
-    sys.exit(own.serve(*(socket.socket(fileno=int(file)) for file in sys.argv[1:3])))
+    sys.exit(importlib.import_module("lakeflow.jobs.worker").main())

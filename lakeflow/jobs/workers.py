@@ -186,7 +186,8 @@ class Workers:
 
     def _take(self, assignment: Assignment) -> _Child:
         """A process for an attempt: one that waits, a fork, or a new one."""
-        if not assignment.warm or assignment.libraries:
+        installs = any("jar" not in library for library in assignment.libraries)
+        if installs or not assignment.warm:
             return self._new_child([sys.executable, "-P", "-m", "lakeflow.jobs.worker"])
         child = self._spares.popleft() if self._spares else self._new_child()
         self._call(self._fill)

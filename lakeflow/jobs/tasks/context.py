@@ -42,10 +42,12 @@ class Given:
     Args:
         types: What runs a type of task that is not known here: called with settings and context.
         engine: Called with a context; returns what runs SQL and is `spark`, for notebooks.
+        environments: The folder of virtual environments; one in the user's cache if empty.
     """
 
     types: Mapping[str, str] = field(default_factory=dict)
     engine: str = ""
+    environments: str = ""
 
 
 @dataclass(frozen=True, slots=True)
