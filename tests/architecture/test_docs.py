@@ -14,6 +14,7 @@ import pytest
 from lakeflow.cli.interrupt import INTERRUPTED
 from lakeflow.cli.main import COMMANDS, UNEXPECTED, group
 from lakeflow.core.settings import Settings
+from lakeflow.jobs.triggers import FIELDS
 from lakeflow.pipelines.spec import KEYS
 
 
@@ -73,6 +74,13 @@ def test_every_key_of_a_project_file_is_in_the_docs(root):
     assert sorted(re.findall(r"^\| `(\w+)` \| (?:done|recorded) \|", text, re.MULTILINE)) == sorted(
         KEYS
     )
+
+
+def test_every_field_of_a_trigger_is_in_the_docs(root):
+    text = (root / "docs/triggers.md").read_text()
+    fields = {f"{outer}.{name}".lstrip(".") for outer, names in FIELDS.items() for name in names}
+    rows = re.findall(r"^\| ((?:`[\w.]+`,? ?)+) \| (?:done|recorded) \|", text, re.MULTILINE)
+    assert sorted(name for row in rows for name in re.findall(r"[\w.]+", row)) == sorted(fields)
 
 
 def test_every_folder_of_tests_is_in_their_document(root, files):

@@ -44,6 +44,30 @@ class Spark:
         return getattr(self._session, name)
 
 
+class Absent:
+    """A name of Spark's that can be imported and not used.
+
+    Args:
+        name: The name.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self()
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        """Refuses to be used."""
+        raise TaskError(
+            f"There is no {self._name} here.",
+            "INVALID_RUN_CONFIGURATION",
+            hint="Use spark.sql, or Python functions over the rows that it gives.",
+        )
+
+
 class Display:
     """`display`: prints values, and keeps HTML for the executed copy."""
 
@@ -98,6 +122,7 @@ def namespace(
         getArgument=dbutils.widgets.getArgument,
         sql=spark.sql,
         table=spark.table,
+        **{name: Absent(name) for name in ("sc", "sqlContext", "udf")},
     )
     return dict(_current)
 

@@ -136,6 +136,8 @@ def test_a_parameter_of_the_job_beats_one_of_the_task(begin, tmp_path):
         ("dbutils.fs.ls('dbfs:/x')", "dbutils.fs reads and writes local files"),
         ("dbutils.notebok", "Did you mean 'notebook'?"),
         ("spark.sql('SELECT 1')", "no engine was given"),
+        ("@udf\ndef f(x): return x", "There is no udf here"),
+        ("sc.parallelize([1])", "There is no sc here"),
         ("# MAGIC %sql SELECT 1", "no engine was given"),
         ("# MAGIC %pip install requests", "task's libraries"),
         ("# MAGIC %scala\n# MAGIC 1", "scala_task"),
@@ -281,7 +283,8 @@ def test_the_runtime_that_the_sdk_looks_for(script):
         "print(names['dbutils'] is dbutils, sorted(names))"
     )
     attempt.wait()
-    assert attempt.stdout.startswith("True ['dbutils', 'display', 'displayHTML', 'getArgument', ")
+    expected = "dbutils display displayHTML getArgument sc spark sql sqlContext table udf"
+    assert attempt.stdout == f"True {expected.split()}\n"
 
 
 def test_the_runtime_is_not_there_outside_of_tasks():
