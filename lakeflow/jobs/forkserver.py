@@ -73,11 +73,21 @@ class ForkServer:
                 _signal(pid, message["signal"])
             return None
         files = [self._line.files.popleft() for _ in range(2)]
-        pid = os.fork()
+        # A request to end that comes before the child can hear it must not get lost.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        try:
+            pid = os.fork()
+        except OSError as error:
+            pid = -1
+            said = f"No process could be started: {error.strerror}."
+            self._line.send({"dead": child, "status": 1, "message": said})
         if pid == 0:
             return self._become(files, message.get("command"))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
         for file in files:
             os.close(file)
+        if pid < 0:
+            return None
         self._children[pid] = child
         self._line.send({"born": child, "pid": pid})
         return None
@@ -91,6 +101,7 @@ class ForkServer:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
         signal.signal(signal.SIGINT, signal.default_int_handler)
         self._line.close()
         self._wake.close()

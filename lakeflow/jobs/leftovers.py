@@ -55,12 +55,18 @@ def die_with(guard: socket.socket) -> None:
     if _LINUX:
         fcntl.fcntl(guard, fcntl.F_SETSIG, signal.SIGKILL)
     else:
-        signal.signal(signal.SIGIO, lambda *_: os.killpg(0, signal.SIGKILL))
-    fcntl.fcntl(guard, fcntl.F_SETOWN, -os.getpgrp())
+        signal.signal(signal.SIGIO, lambda *_: _die())
+    # Where the group is somebody else's, they are not to die with this process.
+    group = os.getpgrp() == os.getpid()
+    fcntl.fcntl(guard, fcntl.F_SETOWN, -os.getpid() if group else os.getpid())
     fcntl.fcntl(guard, fcntl.F_SETFL, os.O_NONBLOCK | fcntl.FASYNC)
     with contextlib.suppress(BlockingIOError):
         if not guard.recv(1):
-            os.killpg(0, signal.SIGKILL)
+            _die()
+
+
+def _die() -> None:
+    os.kill(0 if os.getpgrp() == os.getpid() else os.getpid(), signal.SIGKILL)
 
 
 def children() -> set[int]:
@@ -181,7 +187,8 @@ def _left(home: str) -> Iterator[psutil.Process]:
     """The workers of a home whose server is no more."""
     for each, value in _marked():
         pid, started, owner = value.split(":", 2)
-        if owner == home and not is_alive(Process(int(pid), float(started))):
+        alive = owner != home or is_alive(Process(int(pid), float(started)))
+        if not alive and each.pid != os.getpid():
             yield each
 
 

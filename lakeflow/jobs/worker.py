@@ -74,12 +74,21 @@ def serve(line: socket.socket, guard: socket.socket, order: wire.Message | None 
     enter = None if order is not None else partial(_enter, ends)
     order = order or wire.receive(line)
     while order is not None:
-        line.sendall(wire.pack(_attempt(order, enter)))
+        line.sendall(_packed(_attempt(order, enter)))
         order = wire.receive(line) if order["again"] else None
     # Both stay open until the process is gone, whatever is still to be done at its exit.
     for end in ends:
         end.detach()
     return 0
+
+
+def _packed(told: dict[str, Any]) -> bytes:
+    try:
+        return wire.pack(told)
+    except (TypeError, ValueError) as error:
+        message = f"The output of the task is nothing that JSON can say: {error}."
+        outcome = Outcome(Result.FAILED, "INTERNAL_ERROR", message)
+        return wire.pack({**told, **asdict(outcome)})
 
 
 Enter = Callable[[wire.Message, Path], NoReturn]

@@ -230,6 +230,15 @@ def test_a_notebook_runs_others_also_in_threads(notebook, tmp_path):
     assert outcome.values == {"2": 1, "3": 1}
 
 
+def test_what_a_notebook_leaves_does_not_end_the_one_that_ran_it(notebook, tmp_path):
+    (tmp_path / "child.py").write_text(
+        source("import os, time\nif os.fork() == 0:\n    time.sleep(600)\n    os._exit(0)")
+    )
+    attempt = notebook(source("dbutils.notebook.run('child', 0)", "print('after')"))
+    assert attempt.wait().result is Result.SUCCESS, attempt.outcomes
+    assert attempt.stdout == "''\nafter\n"
+
+
 def test_a_large_result_is_truncated(notebook):
     outcome = notebook(source("dbutils.notebook.exit('x' * (6 << 20))")).wait()
     assert outcome.output["notebook_output"]["truncated"] is True
