@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import json
 import os
@@ -10,15 +9,20 @@ import sys
 
 from lakeflow.core.errors import TaskError
 from lakeflow.jobs.tasks.context import Context, Done, load
+from lakeflow.jobs.tasks.namespace import namespace
+from lakeflow.jobs.tasks.nested import run_notebook
 
 
 def run(context: Context) -> Done:
     """Calls the function; what it returns is the task's output if JSON can say it."""
     os.chdir(context.assignment.root)
     sys.path.insert(0, str(context.assignment.root))
+    namespace(context, dict(context.assignment.parameters), run_notebook)
     function = load(str(context.required("main")))
     found = function(**_arguments(context))
     if inspect.iscoroutine(found):
+        import asyncio
+
         found = asyncio.run(found)
     try:
         json.dumps(found)
