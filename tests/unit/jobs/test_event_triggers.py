@@ -65,6 +65,16 @@ def test_what_a_trigger_waits_for_is_said():
     assert again.wait_until == NOW + 6 * MINUTE
 
 
+def test_a_file_that_goes_and_comes_again_is_a_change():
+    trigger = files(wait_after_last_change_seconds=60)
+    first = decide_files(trigger, None, NOW, {}, set())
+    came = decide_files(trigger, first.state, NOW, {"a": "1"}, set())
+    gone = decide_files(trigger, came.state, NOW + MINUTE / 2, {}, set())
+    assert (gone.wait_until, gone.reason) == (None, "Nothing new.")
+    again = decide_files(trigger, gone.state, NOW + MINUTE, {"a": "1"}, set())
+    assert again.wait_until == NOW + 2 * MINUTE
+
+
 def test_files_of_a_pause_fire_afterwards():
     first = decide_files(files(), None, NOW, {}, set())
     paused = trigger_of({"trigger": {"file_arrival": {"url": "in/"}, "pause_status": "PAUSED"}})
@@ -118,6 +128,15 @@ def test_all_tables_must_be_updated():
     gone = decide_tables(trigger, half.state, NOW, {"main.default.a": TableVersion(2)})
     shown["main.default.b"] = TableVersion(2)
     assert decide_tables(trigger, gone.state, NOW, shown).ticks
+
+
+def test_a_table_that_could_not_be_read_when_another_fired_has_not_changed():
+    shown = {"main.default.a": TableVersion(1), "main.default.b": TableVersion(1)}
+    first = decide_tables(tables(), None, NOW, shown)
+    fired = decide_tables(tables(), first.state, NOW, {"main.default.a": TableVersion(2)})
+    assert fired.ticks
+    shown["main.default.a"] = TableVersion(2)
+    assert decide_tables(tables(), fired.state, NOW + MINUTE, shown).ticks == ()
 
 
 def test_another_kind_of_trigger_is_not_taken():
