@@ -176,7 +176,7 @@ def _event(
         return Decision(kept, reason=f"The trigger is paused; {what} will fire later.")
     if not complete:
         return Decision(kept, reason=f"Of its tables only {what} got a new version so far.")
-    if mark == kept.get("turned_away"):
+    if trigger.condition and mark == kept.get("turned_away"):
         return Decision(kept, reason=f"The condition turned {what} away; it waits for more.")
     ready = from_millis(kept["last_change_ms"]) + timers.since_last_change
     reason = f"It waits for quiet after {what}."

@@ -251,6 +251,7 @@ def test_files_that_a_query_turned_away_fire_with_the_next_ones():
     quiet = decide_files(trigger, unmet.state, NOW + MINUTE, {"a": "1"}, set())
     assert quiet.ticks == ()
     assert quiet.reason == "The condition turned 1 file (a) away; it waits for more."
+    assert decide_files(files(), quiet.state, NOW + MINUTE, {"a": "1"}, set()).ticks  # without it
     more = decide_files(trigger, quiet.state, NOW + 2 * MINUTE, {"a": "1", "b": "1"}, set())
     met = with_condition(trigger.condition, quiet.state, more, [[1]])
     assert met.ticks[0].details["files"] == ["a", "b"]
