@@ -13,9 +13,10 @@ from lakeflow.cli.session import (
     TableDescription,
     UpdateResult,
 )
-from lakeflow.cli.text import count, duration, grid, json_value, printable
+from lakeflow.cli.text import count, duration, grid
 from lakeflow.core.errors import DefinitionErrors, LakeflowError
 from lakeflow.core.events import Event
+from lakeflow.core.values import json_value, printable
 
 SHOWN_EVENT_TYPES = frozenset({"update_progress", "flow_progress", "planning_information"})
 """Event types that a running update prints; of others only warnings and errors."""

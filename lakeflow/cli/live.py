@@ -16,8 +16,9 @@ from lakeflow.cli.lines import is_problem, problem, result_lines
 from lakeflow.cli.progress import FINISHED_STATES, FlowProgress, UpdateProgress
 from lakeflow.cli.report import STOPPING
 from lakeflow.cli.session import UpdateResult
-from lakeflow.cli.text import count, duration, printable, rate
+from lakeflow.cli.text import count, duration, rate
 from lakeflow.core.events import Event
+from lakeflow.core.values import printable
 
 STYLES = {
     "RUNNING": "cyan",

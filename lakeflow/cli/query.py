@@ -44,8 +44,9 @@ def command(invocation: Invocation, sql: str) -> int:
 
 def _print_rows(invocation: Invocation, text: str) -> int:
     from lakeflow.cli.report import is_terminal, json_line
-    from lakeflow.cli.text import count, duration, grid, json_value
+    from lakeflow.cli.text import count, duration, grid
     from lakeflow.core.arrow import from_arrow
+    from lakeflow.core.values import json_value
 
     started = time.monotonic()
     batches = invocation.session().query(text)

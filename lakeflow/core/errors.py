@@ -156,6 +156,19 @@ class LeaseLost(ConflictError):
     """Another process has taken this pipeline over; this one stops."""
 
 
+class TaskError(LakeflowError):
+    """A task of a job could not run.
+
+    Args:
+        message: What happened.
+        code: Databricks' termination code.
+    """
+
+    def __init__(self, message: str, code: str, **said: Any) -> None:
+        super().__init__(message, **said)
+        self.code = code
+
+
 class Interrupted(LakeflowError):
     """The update was stopped."""
 

@@ -86,6 +86,12 @@ class Settings:
             raise ConfigurationError(f"lease is 'lock' or 'expiring', not {settings.lease!r}.")
         return settings
 
+    def environment(self) -> dict[str, str]:
+        """The variables from which another process loads the same settings."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values["lakehouse"] = self.lakehouse.absolute()
+        return {PREFIX + name.upper(): str(value) for name, value in values.items() if value}
+
     def effective_memory_limit(self) -> int:
         """Bytes a flow may use, with the machine's half where nothing was set."""
         if self.memory_limit:

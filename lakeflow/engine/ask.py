@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -43,8 +44,34 @@ def first_rows(
     return rows, int(count)
 
 
+class Cancellation:
+    """Ends a query from another thread, now or as soon as it begins."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._backend: DuckDBBackend | None = None
+        self._asked = False
+
+    def cancel(self) -> None:
+        """Has the query raise `Interrupted`."""
+        with self._lock:
+            self._asked = True
+            if self._backend is not None:
+                self._backend.cancel()
+
+    def watch(self, backend: DuckDBBackend) -> None:
+        """Ends what this backend runs when somebody asks for it."""
+        with self._lock:
+            self._backend = backend
+            if self._asked:
+                backend.cancel()
+
+
 def answer(
-    settings: Settings, sql: str, existing: Callable[[TableName], Table]
+    settings: Settings,
+    sql: str,
+    existing: Callable[[TableName], Table],
+    cancellation: Cancellation | None = None,
 ) -> pa.RecordBatchReader:
     """Runs a SELECT over tables; what it returns is read while it is iterated.
 
@@ -52,6 +79,7 @@ def answer(
         settings: How to run.
         sql: A query in Spark SQL.
         existing: Finds a table, or raises.
+        cancellation: Ends it from elsewhere.
     """
     location = Location("<query>", 1)
     query = parse_query(sql, location)
@@ -83,6 +111,8 @@ def answer(
     text = f"WITH {with_inputs} SELECT * FROM ({lowered.sql})" if relations else lowered.sql
     with ExitStack() as opened:
         backend = opened.enter_context(closing(_backend(settings, Path(tempfile.gettempdir()))))
+        if cancellation is not None:
+            cancellation.watch(backend)
         session = backend.session()
         session.connection.execute("SET preserve_insertion_order = true")
         session.set_clock(_now())

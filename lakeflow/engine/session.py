@@ -43,6 +43,8 @@ from lakeflow.tables.table import Table
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from lakeflow.engine.ask import Cancellation
+
 Listener = Callable[[Event], None]
 FullRefresh = Sequence[str] | Literal["all"]
 Given = ParamSpec("Given")
@@ -180,15 +182,19 @@ class Session:
         )
 
     @_asks
-    def query(self, sql: str) -> pa.RecordBatchReader:
+    def query(self, sql: str, cancellation: Cancellation | None = None) -> pa.RecordBatchReader:
         """Runs a SELECT in Spark SQL over the tables of the lakehouse; changes nothing.
+
+        Args:
+            sql: The query.
+            cancellation: Ends it from another thread.
 
         Raises:
             DefinitionError: It is wrong, or names a table that is not there.
         """
         from lakeflow.engine.ask import answer
 
-        return answer(self.settings, sql, self._existing)
+        return answer(self.settings, sql, self._existing, cancellation)
 
     @_asks
     def events(self, update: str | None = None) -> list[Event]:

@@ -14,8 +14,8 @@ from typing import TypeVar
 from lakeflow.core.errors import ConfigurationError, LakeflowError
 from lakeflow.core.names import TableName
 from lakeflow.jobs import quartz
-from lakeflow.jobs.fields import Fields
 from lakeflow.jobs.model import JsonValue
+from lakeflow.jobs.object_fields import Fields
 from lakeflow.jobs.zones import time_zone
 
 Value = TypeVar("Value")

@@ -99,6 +99,9 @@ class Runner(Protocol):
     def stop(self, attempt: int) -> None:
         """Ends an attempt: asks, waits for ten seconds, then kills all its processes."""
 
+    def end_cluster(self, text: str) -> None:
+        """Ends the process that the attempts of a cluster shared."""
+
     def sweep(self, processes: Mapping[int, Process]) -> None:
         """Kills what is left of attempts that an earlier server started, by attempt."""
 

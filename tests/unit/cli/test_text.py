@@ -9,7 +9,8 @@ from itertools import islice
 
 import pytest
 
-from lakeflow.cli.text import cell, count, duration, grid, printable, rate, width
+from lakeflow.cli.text import count, duration, grid, rate, width
+from lakeflow.core.values import cell, printable
 
 
 @pytest.mark.parametrize(

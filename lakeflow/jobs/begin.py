@@ -1,0 +1,122 @@
+"""Makes the run that a request, a trigger or a task asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from lakeflow.core.errors import ConfigurationError
+from lakeflow.core.names import nearest
+from lakeflow.jobs.context import scope_of_run
+from lakeflow.jobs.model import Job, JsonValue
+from lakeflow.jobs.parameters import RunParameters, for_run
+from lakeflow.jobs.reading import stored_job
+from lakeflow.jobs.references import resolve
+from lakeflow.jobs.rows import AttemptRow, JobRow, RunRow
+from lakeflow.jobs.turn import Turn
+
+
+def new_run(
+    turn: Turn,
+    job: JobRow,
+    *,
+    trigger: str = "ONE_TIME",
+    trigger_info: Mapping[str, JsonValue] | None = None,
+    parameters: RunParameters | None = None,
+    only: Sequence[str] = (),
+    token: str | None = None,
+    parent: int | None = None,
+    type: str = "JOB_RUN",  # noqa: A002 - the API's own word
+) -> RunRow:
+    """The row of a run that has not begun.
+
+    Args:
+        turn: The transaction that accepts it.
+        job: What runs.
+        trigger: What began it, in the API's words.
+        trigger_info: More of that.
+        parameters: What was said of its parameters; their defaults if nothing was.
+        only: Keys of the tasks that run, with a `+` before or after for those above or below.
+        token: Of a request that must not make a second run.
+        parent: Attempt of the task that runs this job.
+        type: `JOB_RUN` or `SUBMIT_RUN`.
+
+    Raises:
+        ConfigurationError: A task does not exist, or a reference in a parameter.
+    """
+    found = stored_job(job.settings)
+    said = parameters or for_run(found.parameters, {})
+    row = RunRow(
+        turn.store.new_id(),
+        job.job_id,
+        type,
+        found.name,
+        job.settings,
+        job.root,
+        {},
+        said.legacy,
+        trigger,
+        trigger_info or {},
+        "QUEUED",
+        turn.now,
+        token=token,
+        only=selected(found, only),
+        parent=parent,
+    )
+    return replace(row, parameters=resolve(dict(said.values), scope_of_run(row, {})))
+
+
+def block_tasks(turn: Turn, row: RunRow, keys: Iterable[str]) -> None:
+    """Enters tasks of a run that wait until it is their turn."""
+    for key in keys:
+        attempt = turn.store.new_id()
+        turn.store.insert(
+            AttemptRow(attempt, row.run_id, key, None, 0, row.repairs, "BLOCKED", turn.now)
+        )
+
+
+def selected(job: Job, only: Sequence[str]) -> tuple[str, ...]:
+    """The keys of the tasks that `only` names, in the order of the job.
+
+    Args:
+        job: The job.
+        only: Keys; `+key` with all before it, `key+` with all after it.
+
+    Raises:
+        ConfigurationError: There is no such task.
+    """
+    found: set[str] = set()
+    before = {key: [each.task for each in task.depends_on] for key, task in job.tasks.items()}
+    for each in only:
+        key = each.strip("+")
+        if key not in job.tasks:
+            raise ConfigurationError(
+                f"Job {job.name!r} has no task {key!r}.",
+                hint=nearest(key, job.tasks) or f"Its tasks are {', '.join(job.tasks)}.",
+            )
+        found.add(key)
+        if each.startswith("+"):
+            found |= _closure(key, before)
+        if each.endswith("+"):
+            found |= dependents(job, [key])
+    return tuple(key for key in job.tasks if key in found)
+
+
+def dependents(job: Job, keys: Sequence[str]) -> set[str]:
+    """All tasks that depend on some, directly or not."""
+    after: dict[str, list[str]] = {key: [] for key in job.tasks}
+    for key, task in job.tasks.items():
+        for each in task.depends_on:
+            after[each.task].append(key)
+    return set().union(*(_closure(key, after) for key in keys)) - set(keys)
+
+
+def _closure(key: str, edges: Mapping[str, Sequence[str]]) -> set[str]:
+    found: set[str] = set()
+    waiting = [key]
+    while waiting:
+        for each in edges[waiting.pop()]:
+            if each not in found:
+                found.add(each)
+                waiting.append(each)
+    return found

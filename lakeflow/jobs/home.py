@@ -1,0 +1,92 @@
+"""The folder of a server: its database, its lock, what its tasks leave behind."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from lakeflow.core.errors import ConflictError
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where a server keeps what it knows.
+
+    Args:
+        folder: The folder; made when the server opens it.
+    """
+
+    folder: Path
+
+    @property
+    def database(self) -> Path:
+        """Jobs and runs."""
+        return self.folder / "jobs.db"
+
+    @property
+    def workspace(self) -> Path:
+        """Files that clients have put there."""
+        return self.folder / "workspace"
+
+    def attempt(self, run_id: int, attempt: int) -> Path:
+        """Folder of what one attempt of a task wrote."""
+        return self.folder / "runs" / str(run_id) / str(attempt)
+
+    def holder(self) -> dict[str, object] | None:
+        """What the server at work here says of itself, such as its process and address.
+
+        Returns:
+            None if there is none.
+        """
+        try:
+            with (self.folder / "server.lock").open("r") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    text = file.read()
+                    return dict(json.loads(text)) if text else {}
+        except FileNotFoundError:
+            pass
+        return None
+
+
+class HomeLock:
+    """Held by the one server of a home; it ends with the process.
+
+    Args:
+        home: The home.
+        about: What others are told of the holder.
+
+    Raises:
+        ConflictError: Another server holds it.
+    """
+
+    def __init__(self, home: Home, about: dict[str, object]) -> None:
+        home.folder.mkdir(parents=True, exist_ok=True)
+        self._file = (home.folder / "server.lock").open("a+")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            holder = home.holder() or {}
+            said = f"process {holder['pid']}" if "pid" in holder else "another process"
+            where = f" at {holder['address']}" if holder.get("address") else ""
+            raise ConflictError(
+                f"A server is already at work in {home.folder}: {said}{where}.",
+                hint="Talk to it (leave out --local), stop it, or choose another --home.",
+            ) from None
+        self.tell(about)
+
+    def tell(self, about: dict[str, object]) -> None:
+        """Changes what others are told."""
+        self._file.seek(0)
+        self._file.truncate()
+        self._file.write(json.dumps({"pid": os.getpid(), **about}))
+        self._file.flush()
+
+    def release(self) -> None:
+        """Lets the next server in."""
+        self._file.close()

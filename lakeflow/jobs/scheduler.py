@@ -1,0 +1,454 @@
+"""The loop: takes what has happened, writes what follows in one transaction, then does it."""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from lakeflow.core.clock import Clock
+from lakeflow.core.errors import ConfigurationError, LakeflowError
+from lakeflow.core.failpoints import failpoint
+from lakeflow.jobs.active import ActiveRun, Unit, restore, tasks_of
+from lakeflow.jobs.advance import Advance
+from lakeflow.jobs.assign import assignment, clusters_of
+from lakeflow.jobs.begin import block_tasks, new_run
+from lakeflow.jobs.home import Home
+from lakeflow.jobs.model import JsonValue, Result, Work
+from lakeflow.jobs.parameters import for_child
+from lakeflow.jobs.reading import stored_job
+from lakeflow.jobs.rows import AttemptRow, JobEvent, JobRow, RepairRow, RunRow
+from lakeflow.jobs.step import Phase, UnitState
+from lakeflow.jobs.store import Store
+from lakeflow.jobs.turn import Turn
+from lakeflow.jobs.watch import Watch
+from lakeflow.jobs.work import Assignment, Outcome, Process, Runner
+
+Answer = TypeVar("Answer")
+
+SLOTS = 8
+"""Attempts that run at the same time unless something else is said."""
+
+DEEPEST = 3
+"""Runs of jobs within runs of jobs."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    call: Callable[[Turn], Any]
+    answer: Future[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    attempt: int
+    epoch: int
+    process: Process | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    attempt: int
+    epoch: int
+    outcome: Outcome
+
+
+class Scheduler:
+    """Runs jobs: the one writer of `jobs.db`.
+
+    Everything goes through `turn`, which one thread calls, `serve` or a test. Other threads put
+    requests and reports into the inbox.
+
+    Args:
+        store: Where everything is kept.
+        runner: Runs attempts.
+        home: Where they leave their files.
+        clock: What time it is.
+        slots: Attempts that run at the same time.
+        listeners: Told of every event once it is durable.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        runner: Runner,
+        home: Home,
+        clock: Clock,
+        *,
+        slots: int = SLOTS,
+        listeners: Sequence[Callable[[JobEvent], None]] = (),
+    ) -> None:
+        self.store = store
+        self._runner = runner
+        self._home = home
+        self._clock = clock
+        self._slots = slots
+        self._listeners = list(listeners)
+        self._inbox: deque[_Request | _Started | _Ended] = deque()
+        self._woken = threading.Condition()
+        self._closing = False
+        self._advance = Advance(self)
+        self._runs: dict[int, ActiveRun] = {}
+        self._places: dict[int, tuple[ActiveRun, Unit]] = {}
+        self._children: dict[int, ActiveRun] = {}
+        self._waiting: deque[int] = deque()
+        self._handed: set[int] = set()
+        self._dirty: set[int] = set()
+        self._due: list[tuple[int, int]] = []
+        self.watch = Watch(store, self._begin_by_trigger)
+
+    # Called from any thread
+
+    def ask(self, call: Callable[[Turn], Answer]) -> Future[Answer]:
+        """Has something done within the next turn; the answer is there once it is durable."""
+        answer: Future[Answer] = Future()
+        if not self._put(_Request(call, answer)):
+            answer.set_exception(LakeflowError("The server is closing."))
+        return answer
+
+    def _started(self, attempt: int, epoch: int, process: Process | None) -> None:
+        self._put(_Started(attempt, epoch, process))
+
+    def _ended(self, attempt: int, epoch: int, outcome: Outcome) -> None:
+        self._put(_Ended(attempt, epoch, outcome))
+
+    def _put(self, message: _Request | _Started | _Ended) -> bool:
+        with self._woken:
+            if self._closing:
+                return False
+            self._inbox.append(message)
+            self._woken.notify()
+        return True
+
+    def close(self) -> None:
+        """Has `serve` return."""
+        with self._woken:
+            self._closing = True
+            self._woken.notify()
+
+    def give_up(self, error: BaseException) -> None:
+        """Tells everybody who waits for an answer that none will come."""
+        with self._woken:
+            self._closing = True
+            waiting = [each for each in self._inbox if isinstance(each, _Request)]
+            self._inbox.clear()
+        for each in waiting:
+            each.answer.set_exception(error)
+
+    # Called from the thread of the loop
+
+    def serve(self) -> None:
+        """Runs turns until the scheduler is closed."""
+        while True:
+            due = self.turn()
+            with self._woken:
+                if self._closing:
+                    break
+                if not self._inbox:
+                    self._woken.wait(None if due is None else max(due - self._now(), 0) / 1000)
+
+        self.give_up(LakeflowError("The server is closing."))
+
+    def turn(self) -> int | None:
+        """Takes in what has happened and does what follows.
+
+        Returns:
+            When there is something to do next even if nothing happens, in milliseconds since
+            1970.
+        """
+        with self._woken:
+            messages = list(self._inbox)
+            self._inbox.clear()
+        turn = Turn(self.store, self._now())
+        while self._due and self._due[0][0] <= turn.now:
+            self._dirty.add(heapq.heappop(self._due)[1])
+        ticking = self.watch.due()
+        if messages or self._dirty or (ticking is not None and ticking <= turn.now):
+            with self.store.transaction():
+                for message in messages:
+                    self._take(turn, message)
+                for job_id in turn.changed_jobs:
+                    self.watch.job_changed(turn, job_id)
+                self.watch.look(turn)
+                self._settle(turn)
+                failpoint("jobs.turn.written")
+            self._act(turn)
+        due = [self.watch.due(), self._due[0][0] if self._due else None]
+        return min((each for each in due if each is not None), default=None)
+
+    def recover(self) -> None:
+        """Takes up what an earlier server left; called before the first turn."""
+        turn = Turn(self.store, self._now())
+        for row in self.store.select(RunRow, "state != 'TERMINATED' ORDER BY run_id"):
+            self._hold(self._restored(row))
+        working = [
+            (run, attempt)
+            for run in self._runs.values()
+            for attempt in run.attempts.values()
+            if (unit := run.unit(attempt)) is not None
+            and unit.phase is Phase.ACTIVE
+            and isinstance(unit.task.action, Work)
+        ]
+        self._runner.sweep(
+            {
+                attempt.attempt: Process(attempt.pid, attempt.pid_started or 0.0)
+                for _, attempt in working
+                if attempt.pid is not None
+            }
+        )
+        failpoint("jobs.recover.swept")
+        with self.store.transaction():
+            for run, attempt in working:
+                self._advance.lost(turn, run, attempt)
+            for job_id in {run.row.job_id for run in self._runs.values()}:
+                self._admit(turn, job_id)
+            self._dirty.update(self._runs)
+            self._settle(turn)
+        self._act(turn)
+
+    def _now(self) -> int:
+        return int(self._clock.now().timestamp() * 1000)
+
+    def _act(self, turn: Turn) -> None:
+        failpoint("jobs.turn.committed")
+        for effect in turn.effects:
+            effect()
+        for event in turn.events:
+            for listener in self._listeners:
+                listener(event)
+
+    def _take(self, turn: Turn, message: _Request | _Started | _Ended) -> None:
+        if isinstance(message, _Request):
+            self._answer(turn, message)
+            return
+        if isinstance(message, _Ended):
+            failpoint("jobs.result.received")
+            self._handed.discard(message.attempt)
+        run, unit = self._places.get(message.attempt, (None, ("", None)))
+        attempt = None if run is None else run.attempts.get(unit)
+        if run is None or attempt is None:
+            return
+        if (attempt.attempt, attempt.epoch) != (message.attempt, message.epoch):
+            return
+        if isinstance(message, _Ended):
+            del self._places[message.attempt]
+            self._advance.ended(turn, run, attempt, message.outcome)
+        else:
+            process = message.process
+            pair = None if process is None else (process.pid, process.started)
+            self._advance.started(turn, run, attempt, pair)
+        self._dirty.add(run.row.run_id)
+
+    def _answer(self, turn: Turn, request: _Request) -> None:
+        try:
+            answer = request.call(turn)
+        except Exception as error:
+            failure = error
+            turn.effects.append(lambda: request.answer.set_exception(failure))
+        else:
+            turn.effects.append(lambda: request.answer.set_result(answer))
+
+    def _settle(self, turn: Turn) -> None:
+        while self._dirty:
+            run = self._runs.get(self._dirty.pop())
+            if run is None or run.row.state == "QUEUED":
+                continue
+            self._advance.until_quiet(turn, run)
+            if run.row.state != "TERMINATED":
+                due = [run.state.due, *(unit.due for unit in _units(run))]
+                known = [each for each in due if each is not None]
+                if known and (earliest := (min(known), run.row.run_id)) not in self._due[:1]:
+                    heapq.heappush(self._due, earliest)
+        self._hand_out(turn)
+
+    def _hand_out(self, turn: Turn) -> None:
+        while self._waiting and len(self._handed) < self._slots:
+            number = self._waiting.popleft()
+            run, unit = self._places.get(number, (None, ("", None)))
+            if run is None or (attempt := run.attempts[unit]).state != "PENDING":
+                continue
+            self._handed.add(number)
+            given = assignment(self._home, run, attempt)
+            turn.effects.append(partial(self._start, given))
+
+    def _start(self, given: Assignment) -> None:
+        failpoint("jobs.attempt.handed")
+        self._runner.start(given, self._started, self._ended)
+
+    def begin(self, turn: Turn, row: RunRow) -> RunRow:
+        """Accepts a run.
+
+        Args:
+            turn: The transaction.
+            row: The run, not yet begun.
+
+        Returns:
+            The run as it stands: running, waiting for others of its job, or skipped.
+        """
+        job = stored_job(row.settings)
+        turn.store.insert(row)
+        turn.tell("run.accepted", f"{row.name} was accepted.", job_id=row.job_id, run_id=row.run_id)
+        block_tasks(turn, row, tasks_of(job, row.only))
+        run = self.take_up(turn, row)
+        if run.row.state == "QUEUED" and not job.queued:
+            self._skip(turn, run)
+        return run.row
+
+    def _begin_by_trigger(
+        self, turn: Turn, job: JobRow, trigger: str, info: Mapping[str, JsonValue]
+    ) -> int:
+        return self.begin(turn, new_run(turn, job, trigger=trigger, trigger_info=info)).run_id
+
+    def take_up(self, turn: Turn, row: RunRow) -> ActiveRun:
+        """Goes on with a run that waits; it begins if its job has room for it."""
+        run = self._restored(row)
+        self._hold(run)
+        self._admit(turn, row.job_id)
+        return run
+
+    def _restored(self, row: RunRow) -> ActiveRun:
+        attempts = self.store.select(AttemptRow, "run_id = ? ORDER BY attempt", (row.run_id,))
+        return restore(row, stored_job(row.settings), attempts)
+
+    def _hold(self, run: ActiveRun) -> None:
+        self._runs[run.row.run_id] = run
+        for unit, attempt in run.attempts.items():
+            if attempt.state in ("PENDING", "RUNNING", "TERMINATING"):
+                self._places[attempt.attempt] = (run, unit)
+        if run.row.parent is not None:
+            self._children[run.row.parent] = run
+
+    def _admit(self, turn: Turn, job_id: int) -> None:
+        """Lets the runs of a job begin that may."""
+        runs = [run for run in self._runs.values() if run.row.job_id == job_id]
+        active = sum(run.row.state != "QUEUED" for run in runs)
+        for run in sorted(runs, key=lambda run: run.row.run_id):
+            if run.row.state == "QUEUED" and active < run.job.max_concurrent_runs:
+                active += 1
+                turn.change_run(run, state="RUNNING", started=turn.now)
+                if run.job.timeout_seconds:
+                    run.state.due = turn.now + run.job.timeout_seconds * 1000
+                said = f"{run.row.name} begins."
+                turn.tell("run.started", said, job_id=job_id, run_id=run.row.run_id)
+                self._dirty.add(run.row.run_id)
+
+    def _skip(self, turn: Turn, run: ActiveRun) -> None:
+        limit = run.job.max_concurrent_runs
+        message = f"{limit} runs of this job are active, and its queue is off."
+        turn.change_run(
+            run,
+            state="TERMINATED",
+            result=Result.MAXIMUM_CONCURRENT_RUNS_REACHED,
+            code="MAX_CONCURRENT_RUNS_EXCEEDED",
+            message=message,
+            ended=turn.now,
+        )
+        turn.tell("run.skipped", message, job_id=run.row.job_id, run_id=run.row.run_id)
+        self.finished(turn, run)
+
+    # What runs need done
+
+    def enqueue(self, run: ActiveRun, attempt: AttemptRow) -> None:
+        """Has an attempt run as soon as there is room."""
+        self._places[attempt.attempt] = (run, (attempt.task_key, attempt.iteration))
+        self._waiting.append(attempt.attempt)
+
+    def stop(self, turn: Turn, attempt: AttemptRow) -> bool:
+        """Has an attempt end; False if nothing runs that could."""
+        child = self._children.get(attempt.attempt)
+        if child is not None:
+            self.cancel(turn, child, "The task that runs this job was stopped.")
+            return True
+        if attempt.attempt not in self._handed:
+            return False
+        turn.effects.append(lambda: self._runner.stop(attempt.attempt))
+        return True
+
+    def cancel(self, turn: Turn, run: ActiveRun, reason: str) -> None:
+        """Has a run end."""
+        if run.state.stopping is None:
+            self._advance.stop_run(turn, run, Result.CANCELED, reason)
+            self._dirty.add(run.row.run_id)
+
+    def cancel_task(self, turn: Turn, attempt: AttemptRow, reason: str) -> None:
+        """Has one task of a run end; nothing happens if it has ended."""
+        run = self._runs.get(attempt.run_id)
+        unit = None if run is None else run.unit(attempt)
+        if run is not None and unit is not None:
+            self._advance.cancel(turn, run, unit, reason)
+            self._dirty.add(run.row.run_id)
+
+    def active(self, run_id: int) -> ActiveRun | None:
+        """A run that has not ended."""
+        return self._runs.get(run_id)
+
+    def begin_child(self, turn: Turn, run: ActiveRun, attempt: AttemptRow) -> None:
+        """Begins the run that a task waits for."""
+        depth, above = 1, run.row
+        while above.parent is not None and above.parent in self._places:
+            depth, above = depth + 1, self._places[above.parent][0].row
+        job_id = attempt.settings["job_id"]
+        found = turn.store.find(JobRow, int(job_id)) if str(job_id).isdigit() else None
+        if found is None:
+            raise ConfigurationError(f"Job {job_id} does not exist.")
+        if depth >= DEEPEST:
+            raise ConfigurationError(
+                f"{run.row.name} would be the {depth}th run within a run of a job.",
+                hint=f"Jobs may run jobs {DEEPEST} levels deep.",
+            )
+        self._places[attempt.attempt] = (run, (attempt.task_key, attempt.iteration))
+        self.begin(
+            turn,
+            new_run(
+                turn,
+                found,
+                trigger="RUN_JOB_TASK",
+                trigger_info={"run_id": run.row.run_id},
+                parameters=for_child(
+                    stored_job(found.settings).parameters, attempt.settings, run.row.parameters
+                ),
+                parent=attempt.attempt,
+            ),
+        )
+
+    def finished(self, turn: Turn, run: ActiveRun) -> None:
+        """Told that a run is over."""
+        row = run.row
+        del self._runs[row.run_id]
+        for attempt in run.attempts.values():
+            self._places.pop(attempt.attempt, None)
+        for cluster in clusters_of(row):
+            turn.effects.append(partial(self._runner.end_cluster, cluster))
+        for repair in turn.store.select(RepairRow, "run_id = ? AND ended IS NULL", (row.run_id,)):
+            turn.store.update(RepairRow, repair.repair_id, ended=turn.now, result=row.result)
+        self._admit(turn, row.job_id)
+        self.watch.run_ended(turn, row)
+        if row.parent is None:
+            return
+        del self._children[row.parent]
+        parent, unit = self._places.pop(row.parent, (None, ("", None)))
+        if parent is not None and row.result is not None:
+            failed = row.result.failed
+            code = "RUN_EXECUTION_ERROR" if failed else "SUCCESS"
+            said = f"Run {row.run_id} of {row.name} is {row.result}: {row.message}"
+            output = {"run_job_output": {"run_id": row.run_id}}
+            result = Result.FAILED if failed and row.result is not Result.CANCELED else row.result
+            self._advance.ended(
+                turn,
+                parent,
+                parent.attempts[unit],
+                Outcome(result, code, said if failed else "", output=output),
+            )
+            self._dirty.add(parent.row.run_id)
+
+
+def _units(run: ActiveRun) -> Iterator[UnitState]:
+    for unit in run.state.units.values():
+        yield unit
+        if unit.iterations is not None:
+            yield from unit.iterations.active.values()

@@ -1,0 +1,352 @@
+"""`jobs.db`: SQLite in WAL mode, written by the one server of a home and read by anybody.
+
+A row is a frozen value of `rows.py`; its fields are the columns. Every transaction is durable when
+it returns.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self, TypeVar, get_type_hints
+
+from lakeflow.core.errors import CorruptStateError, StateError
+from lakeflow.jobs.model import Result
+from lakeflow.jobs.rows import (
+    AttemptRow,
+    JobEvent,
+    JobRow,
+    RepairRow,
+    RunRow,
+    TickRow,
+    TriggerRow,
+)
+
+FORMAT = 1
+"""Of the tables below; kept in SQLite's user_version."""
+
+_TABLES = """
+CREATE TABLE ids (next INTEGER NOT NULL);
+INSERT INTO ids VALUES (1);
+CREATE TABLE jobs (
+    job_id INTEGER PRIMARY KEY, settings TEXT NOT NULL, root TEXT NOT NULL,
+    created INTEGER NOT NULL, creator TEXT NOT NULL, version INTEGER NOT NULL,
+    key TEXT, source TEXT, UNIQUE (source, key)
+);
+CREATE TABLE job_versions (
+    job_id INTEGER NOT NULL, version INTEGER NOT NULL, settings TEXT NOT NULL,
+    changed INTEGER NOT NULL, PRIMARY KEY (job_id, version)
+) WITHOUT ROWID;
+CREATE TABLE runs (
+    run_id INTEGER PRIMARY KEY, job_id INTEGER NOT NULL, type TEXT NOT NULL, name TEXT NOT NULL,
+    settings TEXT NOT NULL, root TEXT NOT NULL, parameters TEXT NOT NULL,
+    legacy TEXT NOT NULL, trigger TEXT NOT NULL,
+    trigger_info TEXT NOT NULL, state TEXT NOT NULL, created INTEGER NOT NULL, result TEXT,
+    code TEXT NOT NULL, message TEXT NOT NULL, started INTEGER, ended INTEGER, token TEXT UNIQUE,
+    only TEXT NOT NULL, parent INTEGER, repairs INTEGER NOT NULL, stopping TEXT
+);
+CREATE INDEX runs_of_job ON runs (job_id, run_id);
+CREATE INDEX runs_at_work ON runs (state) WHERE state != 'TERMINATED';
+CREATE TABLE attempts (
+    attempt INTEGER PRIMARY KEY, run_id INTEGER NOT NULL, task_key TEXT NOT NULL,
+    iteration INTEGER, number INTEGER NOT NULL, repair INTEGER NOT NULL, state TEXT NOT NULL,
+    created INTEGER NOT NULL, reason TEXT NOT NULL, epoch INTEGER NOT NULL, result TEXT,
+    code TEXT NOT NULL, message TEXT NOT NULL, trace TEXT NOT NULL, outcome TEXT,
+    settings TEXT NOT NULL, output TEXT NOT NULL, "values" TEXT NOT NULL, started INTEGER,
+    ended INTEGER, pid INTEGER, pid_started REAL, exit_code INTEGER, cpu_seconds REAL NOT NULL,
+    peak_memory INTEGER NOT NULL, counts INTEGER NOT NULL, stopping TEXT, inputs TEXT,
+    parent INTEGER, due INTEGER
+);
+CREATE INDEX attempts_of_run ON attempts (run_id, attempt);
+CREATE TABLE repairs (
+    repair_id INTEGER PRIMARY KEY, run_id INTEGER NOT NULL, number INTEGER NOT NULL,
+    tasks TEXT NOT NULL, started INTEGER NOT NULL, ended INTEGER, result TEXT,
+    UNIQUE (run_id, number)
+);
+CREATE TABLE triggers (
+    trigger_id TEXT PRIMARY KEY, job_id INTEGER NOT NULL, state TEXT NOT NULL, wait_until INTEGER,
+    reason TEXT NOT NULL
+);
+CREATE TABLE ticks (
+    tick_id INTEGER PRIMARY KEY AUTOINCREMENT, trigger_id TEXT NOT NULL, job_id INTEGER NOT NULL,
+    fire_time INTEGER NOT NULL, outcome TEXT NOT NULL, reason TEXT NOT NULL,
+    count INTEGER NOT NULL, details TEXT NOT NULL, decided INTEGER NOT NULL, run_id INTEGER,
+    UNIQUE (trigger_id, fire_time)
+);
+CREATE INDEX ticks_of_job ON ticks (job_id, tick_id);
+CREATE TABLE seen_files (
+    trigger_id TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (trigger_id, name)
+) WITHOUT ROWID;
+CREATE TABLE events (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, type TEXT NOT NULL,
+    message TEXT NOT NULL, job_id INTEGER, run_id INTEGER, attempt INTEGER, task_key TEXT,
+    iteration INTEGER, details TEXT NOT NULL
+);
+CREATE INDEX events_of_run ON events (run_id, sequence);
+"""
+
+AnyRow = JobRow | RunRow | AttemptRow | RepairRow | TriggerRow | TickRow | JobEvent
+Row = TypeVar("Row", JobRow, RunRow, AttemptRow, RepairRow, TriggerRow, TickRow, JobEvent)
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """How a kind of row is written.
+
+    Args:
+        name: Of the table.
+        key: Its primary key.
+        columns: Its columns, in the order of the fields.
+        json: Those that hold JSON text.
+        tuples: Those of them that are tuples in Python.
+        results: Those that hold a result.
+        flags: Those that hold a truth value.
+    """
+
+    name: str
+    key: str
+    columns: tuple[str, ...]
+    json: frozenset[str]
+    tuples: frozenset[str]
+    results: frozenset[str]
+    flags: frozenset[str]
+
+    @classmethod
+    def of(cls, row: type[Any], name: str, key: str) -> Self:
+        hints = {field: str(hint) for field, hint in get_type_hints(row).items()}
+        tuples = frozenset(field for field, hint in hints.items() if hint.startswith("tuple"))
+        return cls(
+            name,
+            key,
+            tuple(field.name for field in fields(row)),
+            frozenset(field for field, hint in hints.items() if "Mapping" in hint) | tuples,
+            tuples,
+            frozenset(field for field, hint in hints.items() if "Result" in hint),
+            frozenset(field for field, hint in hints.items() if hint == "<class 'bool'>"),
+        )
+
+    def write(self, column: str, value: Any) -> Any:
+        if column in self.json and value is not None:
+            return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return value
+
+    def read(self, column: str, value: Any) -> Any:
+        if value is None:
+            return None
+        if column in self.json:
+            found = json.loads(value)
+            return tuple(found) if column in self.tuples else found
+        if column in self.results:
+            return Result(value)
+        return bool(value) if column in self.flags else value
+
+
+_OF: Mapping[type[Any], _Table] = {
+    JobRow: _Table.of(JobRow, "jobs", "job_id"),
+    RunRow: _Table.of(RunRow, "runs", "run_id"),
+    AttemptRow: _Table.of(AttemptRow, "attempts", "attempt"),
+    RepairRow: _Table.of(RepairRow, "repairs", "repair_id"),
+    TriggerRow: _Table.of(TriggerRow, "triggers", "trigger_id"),
+    TickRow: _Table.of(TickRow, "ticks", "tick_id"),
+    JobEvent: _Table.of(JobEvent, "events", "sequence"),
+}
+
+
+class Reader:
+    """Reads `jobs.db`, also while a server is at work.
+
+    Args:
+        path: The database.
+
+    Raises:
+        StateError: It was written by a newer Lakeflow.
+        CorruptStateError: It is no such database.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._connection = self._connect(path)
+        try:
+            (found,) = self._connection.execute("PRAGMA user_version").fetchone()
+        except sqlite3.DatabaseError as error:
+            raise CorruptStateError(
+                f"{path} is not a database of jobs: {error}.", hint="Restore it from a copy."
+            ) from error
+        if found > FORMAT:
+            raise StateError(
+                f"{path} has format {found}; this Lakeflow knows {FORMAT}.",
+                hint="Install the Lakeflow that wrote it, or a newer one.",
+            )
+
+    def _connect(self, path: Path) -> sqlite3.Connection:
+        return sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+
+    def close(self) -> None:
+        """Closes the database."""
+        self._connection.close()
+
+    def find(self, row: type[Row], key: int | str) -> Row | None:
+        """The row with this key, if there is one."""
+        table = _OF[row]
+        return next(iter(self.select(row, f"{table.key} = ?", (key,))), None)
+
+    def select(self, row: type[Row], where: str = "1", values: Sequence[Any] = ()) -> list[Row]:
+        """Rows for which a condition holds.
+
+        Args:
+            row: The kind of row.
+            where: A condition in SQL, ORDER BY and LIMIT with it.
+            values: Of its question marks.
+        """
+        table = _OF[row]
+        names = ", ".join(f'"{column}"' for column in table.columns)
+        found = self._connection.execute(
+            f"SELECT {names} FROM {table.name} WHERE {where}", values
+        ).fetchall()
+        return [
+            row(**{c: table.read(c, value) for c, value in zip(table.columns, each, strict=True)})
+            for each in found
+        ]
+
+    def count(self, row: type[Any], where: str = "1", values: Sequence[Any] = ()) -> int:
+        """How many rows there are for which a condition holds."""
+        text = f"SELECT count(*) FROM {_OF[row].name} WHERE {where}"
+        (found,) = self._connection.execute(text, values).fetchone()
+        return int(found)
+
+    def settings_of(self, job_id: int, version: int) -> dict[str, Any] | None:
+        """What a job was in an earlier version."""
+        found = self._connection.execute(
+            "SELECT settings FROM job_versions WHERE job_id = ? AND version = ?", (job_id, version)
+        ).fetchone()
+        return None if found is None else dict(json.loads(found[0]))
+
+
+class Store(Reader):
+    """Writes `jobs.db`; there is one in the server that holds the home's lock.
+
+    Args:
+        path: The database; made if it is not there, brought to this format if it is older.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._next = self._kept = 0
+        super().__init__(path)
+        (found,) = self._connection.execute("PRAGMA user_version").fetchone()
+        if found < FORMAT:
+            if found:
+                shutil.copyfile(path, path.with_suffix(f".format-{found}.db"))
+            with self.transaction():
+                for statement in _TABLES.split(";\n"):
+                    self._connection.execute(statement)
+                self._connection.execute(f"PRAGMA user_version = {FORMAT}")
+        (self._next,) = self._connection.execute("SELECT next FROM ids").fetchone()
+        self._kept = self._next
+
+    def _connect(self, path: Path) -> sqlite3.Connection:
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.DatabaseError:
+            return connection  # the reader's constructor says what is wrong with it
+        connection.execute("PRAGMA synchronous = FULL")
+        return connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything that is written inside is there afterwards, or nothing of it."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            if self._next != self._kept:
+                self._connection.execute("UPDATE ids SET next = ?", (self._next,))
+            self._connection.execute("COMMIT")
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._kept = self._next
+
+    def new_id(self) -> int:
+        """An id that no job, run or attempt has; kept by the transaction around it."""
+        self._next += 1
+        return int(self._next - 1)
+
+    def insert(self, row: AnyRow) -> int:
+        """Adds a row.
+
+        Returns:
+            Its key.
+        """
+        return int(self._insert("INSERT", row).lastrowid or 0)
+
+    def insert_new(self, row: AnyRow) -> int | None:
+        """Adds a row unless one of the same kind is there that must be the only one.
+
+        Returns:
+            Its key; None if it was there.
+        """
+        found = self._insert("INSERT OR IGNORE", row)
+        return int(found.lastrowid or 0) if found.rowcount else None
+
+    def put(self, row: AnyRow) -> None:
+        """Adds a row, or writes it in the place of the one with its key."""
+        self._insert("INSERT OR REPLACE", row)
+
+    def _insert(self, verb: str, row: AnyRow) -> sqlite3.Cursor:
+        table = _OF[type(row)]
+        columns = [c for c in table.columns if c not in ("sequence", "tick_id")]
+        names = ", ".join(f'"{column}"' for column in columns)
+        marks = ", ".join("?" for _ in columns)
+        values = [table.write(column, getattr(row, column)) for column in columns]
+        return self._connection.execute(
+            f"{verb} INTO {table.name} ({names}) VALUES ({marks})", values
+        )
+
+    def seen_files(self, trigger_id: str) -> set[str]:
+        """Names of files that have begun a run, or were there before the trigger was."""
+        text = "SELECT name FROM seen_files WHERE trigger_id = ?"
+        return {name for (name,) in self._connection.execute(text, (trigger_id,))}
+
+    def see_files(self, trigger_id: str, names: Sequence[str]) -> None:
+        """Remembers names of files."""
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO seen_files VALUES (?, ?)", [(trigger_id, n) for n in names]
+        )
+
+    def forget_files(self, trigger_id: str) -> None:
+        """Forgets the files of a trigger that is no more."""
+        self._connection.execute("DELETE FROM seen_files WHERE trigger_id = ?", (trigger_id,))
+
+    def update(self, row: type[Any], key: int, **changes: Any) -> None:
+        """Changes columns of a row."""
+        table = _OF[row]
+        sets = ", ".join(f'"{column}" = ?' for column in changes)
+        values = [table.write(column, value) for column, value in changes.items()]
+        self._connection.execute(
+            f"UPDATE {table.name} SET {sets} WHERE {table.key} = ?", [*values, key]
+        )
+
+    def replace(self, row: JobRow | RunRow | AttemptRow | RepairRow) -> None:
+        """Writes all columns of a row that is there."""
+        key = _OF[type(row)].key
+        changes = {name: getattr(row, name) for name in row.__slots__ if name != key}
+        self.update(type(row), getattr(row, key), **changes)
+
+    def delete(self, row: type[Any], where: str, values: Sequence[Any]) -> None:
+        """Removes rows for which a condition holds."""
+        self._connection.execute(f"DELETE FROM {_OF[row].name} WHERE {where}", values)
+
+    def keep_version(self, job: JobRow, changed: int) -> None:
+        """Remembers what a job is in its present version."""
+        self._connection.execute(
+            "INSERT INTO job_versions VALUES (?, ?, ?, ?)",
+            (job.job_id, job.version, json.dumps(job.settings), changed),
+        )
+
+    def copy_to(self, path: Path) -> None:
+        """Writes a copy of the database, while it is in use."""
+        self._connection.execute("VACUUM INTO ?", (str(path),))

@@ -1,0 +1,1 @@
+"""What each type of task does in its process; one module a type."""

@@ -1,0 +1,41 @@
+"""`python_operator_task`: a function called with named parameters."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import os
+import sys
+
+from lakeflow.core.errors import TaskError
+from lakeflow.jobs.tasks.context import Context, Done, load
+
+
+def run(context: Context) -> Done:
+    """Calls the function; what it returns is the task's output if JSON can say it."""
+    os.chdir(context.assignment.root)
+    sys.path.insert(0, str(context.assignment.root))
+    function = load(str(context.required("main")))
+    found = function(**_arguments(context))
+    if inspect.iscoroutine(found):
+        found = asyncio.run(found)
+    try:
+        json.dumps(found)
+    except (TypeError, ValueError):
+        return Done()
+    return Done() if found is None else Done({"result": found})
+
+
+def _arguments(context: Context) -> dict[str, object]:
+    given = context.settings.get("parameters") or []
+    if not isinstance(given, list) or not all("name" in each for each in given):
+        raise TaskError(
+            "python_operator_task.parameters is a list of {name, value}.",
+            "INVALID_RUN_CONFIGURATION",
+        )
+    return {each["name"]: each.get("value") for each in given} | {
+        name: value
+        for name, value in context.assignment.parameters.items()
+        if name in {each["name"] for each in given}
+    }

@@ -1,0 +1,59 @@
+"""One turn of the scheduler: what is written together, and what is done once that is durable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from lakeflow.jobs.active import ActiveRun
+from lakeflow.jobs.rows import AttemptRow, JobEvent
+from lakeflow.jobs.store import Store
+
+
+@dataclass(slots=True)
+class Turn:
+    """A transaction that is being made.
+
+    Args:
+        store: What is written to.
+        now: Milliseconds since 1970; the same for all of it.
+        effects: Called in order once the transaction is durable.
+        events: What happened.
+        changed_jobs: Jobs that were created, changed or removed.
+    """
+
+    store: Store
+    now: int
+    effects: list[Callable[[], None]] = field(default_factory=list)
+    events: list[JobEvent] = field(default_factory=list)
+    changed_jobs: set[int] = field(default_factory=set)
+
+    def tell(self, type: str, message: str, **about: Any) -> None:  # noqa: A002 - the event's own word
+        """Writes an event."""
+        event = JobEvent(self.now, type, message, **about)
+        self.events.append(replace(event, sequence=self.store.insert(event)))
+
+    def tell_of(self, run: ActiveRun, attempt: AttemptRow, type: str, message: str) -> None:  # noqa: A002
+        """Writes an event of a task."""
+        self.tell(
+            type,
+            message,
+            job_id=run.row.job_id,
+            run_id=run.row.run_id,
+            attempt=attempt.attempt,
+            task_key=attempt.task_key,
+            iteration=attempt.iteration,
+        )
+
+    def change_run(self, run: ActiveRun, **changes: Any) -> None:
+        """Changes the row of a run."""
+        run.row = replace(run.row, **changes)
+        self.store.update(type(run.row), run.row.run_id, **changes)
+
+    def change_attempt(self, run: ActiveRun, attempt: AttemptRow, **changes: Any) -> AttemptRow:
+        """Changes the row of an attempt."""
+        changed = replace(attempt, **changes)
+        self.store.update(AttemptRow, attempt.attempt, **changes)
+        run.attempts[attempt.task_key, attempt.iteration] = changed
+        return changed

@@ -1,0 +1,1 @@
+"""Puts jobs, the engine and the outside world together."""

@@ -1,0 +1,127 @@
+"""A server without its HTTP: the scheduler, what it runs, and the lock on its folder."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from lakeflow.core.clock import Clock, SystemClock
+from lakeflow.core.errors import LakeflowError
+from lakeflow.core.settings import Settings
+from lakeflow.jobs.home import Home, HomeLock
+from lakeflow.jobs.rows import JobEvent
+from lakeflow.jobs.scheduler import SLOTS, Scheduler
+from lakeflow.jobs.store import Reader, Store
+from lakeflow.jobs.tasks.context import Given
+from lakeflow.jobs.turn import Turn
+from lakeflow.jobs.workers import Workers
+from lakeflow.server.inline import Dispatch, InlineRunner
+from lakeflow.server.senses import Senses
+from lakeflow.server.tasks import SqlTask
+
+Answer = TypeVar("Answer")
+
+_GIVEN = Given({"pipeline_task": "lakeflow.server.tasks:run_pipeline"})
+
+
+class Server:
+    """Runs jobs in this process, until it is closed.
+
+    Args:
+        folder: Its home.
+        settings: Of the lakehouse that its tasks read and write.
+        address: Where its API is, for those who meet its lock.
+        listeners: Told of every event, on the thread of the scheduler.
+        clock: What time it is.
+        slots: Tasks that run at the same time.
+
+    Raises:
+        ConflictError: Another server is at work in this home.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Settings,
+        *,
+        address: str = "",
+        listeners: Sequence[Callable[[JobEvent], None]] = (),
+        clock: Clock | None = None,
+        slots: int = SLOTS,
+    ) -> None:
+        self.home = Home(folder.absolute())
+        self.settings = settings
+        self._lock = HomeLock(self.home, {"address": address})
+        self._workers = Workers(str(self.home.database), _GIVEN, at_most=slots)
+        inline = InlineRunner({"sql_task": partial(SqlTask, settings)}, slots)
+        types = frozenset({"sql_task"})
+        self._runner = Dispatch(inline, types, self._workers, settings.environment())
+        try:
+            self._store = Store(self.home.database)
+            self.scheduler = Scheduler(
+                self._store,
+                self._runner,
+                self.home,
+                clock or SystemClock(),
+                slots=slots,
+                listeners=listeners,
+            )
+            self.scheduler.recover()
+        except BaseException:
+            self._runner.close()
+            self._lock.release()
+            raise
+        self.failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._serve, name="scheduler", daemon=True)
+        self._thread.start()
+        self.senses = Senses(self.scheduler, settings)
+
+    def _serve(self) -> None:
+        try:
+            self.scheduler.serve()
+        except BaseException as error:
+            # What is in memory may no longer be what is on disk; the next server begins from that.
+            self.failure = error
+            self.scheduler.give_up(error)
+
+    def ask(self, call: Callable[[Turn], Answer]) -> Answer:
+        """Has something done by the scheduler; returns once it is durable.
+
+        Raises:
+            LakeflowError: The scheduler had to stop.
+        """
+        if self.failure is not None:
+            raise LakeflowError(f"The server has stopped: {self.failure}.") from self.failure
+        return self.scheduler.ask(call).result()
+
+    def reader(self) -> Reader:
+        """Reads what it knows; one for each thread, closed by whoever asked for it."""
+        return Reader(self.home.database)
+
+    def tell_address(self, address: str) -> None:
+        """Says where the API is, to those who meet the lock."""
+        self._lock.tell({"address": address})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stops every task, without an end to its run; the next server goes on with them."""
+        self.senses.close()
+        self.scheduler.close()
+        self._thread.join()
+        self._runner.close()
+        self._store.close()
+        self._lock.release()

@@ -1,0 +1,171 @@
+"""Tasks that need the engine: SQL on a thread of the server, pipelines in a worker."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from lakeflow.core.errors import LakeflowError, TaskError
+from lakeflow.core.events import Event
+from lakeflow.core.settings import Settings
+from lakeflow.jobs.work import Assignment
+
+if TYPE_CHECKING:
+    from lakeflow.engine.update import UpdateResult
+    from lakeflow.jobs.tasks.context import Context
+
+MOST_ROWS = 10_000
+"""Rows of a query that are kept as the output of its task."""
+
+
+class SqlTask:
+    """A file or a text of SQL, run over the tables.
+
+    Args:
+        settings: Which lakehouse, and how.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        from lakeflow.engine.ask import Cancellation
+
+        self._settings = settings
+        self._cancellation = Cancellation()
+
+    def cancel(self) -> None:
+        """Has the query end."""
+        self._cancellation.cancel()
+
+    def run(self, assignment: Assignment) -> Mapping[str, Any]:
+        """Runs the statement.
+
+        Returns:
+            Its text and its rows, by column; at most `MOST_ROWS` of them.
+
+        Raises:
+            TaskError: The task does not say what to run.
+        """
+        from lakeflow.core.arrow import from_arrow
+        from lakeflow.core.values import json_value
+        from lakeflow.dialect.markers import bind
+        from lakeflow.engine.session import Session
+
+        text = _statement(assignment)
+        given = assignment.settings.get("parameters") or {}
+        found = Session(self._settings).query(
+            bind(text, {name: str(value) for name, value in given.items()}), self._cancellation
+        )
+        names = [str(name) for name in found.schema.names]
+        kinds = [from_arrow(kind) for kind in found.schema.types]
+        rows: list[dict[str, Any]] = []
+        count = 0
+        for batch in found:
+            count += batch.num_rows
+            if len(rows) < MOST_ROWS:
+                values = zip(*(column.to_pylist() for column in batch.columns), strict=True)
+                rows += (
+                    dict(zip(names, map(json_value, row, kinds), strict=True)) for row in values
+                )
+        return {
+            "sql_output": {"query_output": {"query_text": text, "warehouse_id": "local"}},
+            "rows": rows[:MOST_ROWS],
+            "row_count": count,
+        }
+
+
+def _statement(assignment: Assignment) -> str:
+    settings = assignment.settings
+    kinds = ("query", "file", "statement", "alert", "dashboard")
+    given = [name for name in kinds if name in settings]
+    match given:
+        case ["statement"]:
+            return str(settings["statement"])
+        case ["file"]:
+            path = assignment.root / str(settings["file"]["path"])
+            if not path.is_file():
+                raise TaskError(
+                    f"sql_task.file.path: there is no file {path}.",
+                    "RESOURCE_NOT_FOUND",
+                    hint=f"Relative paths are taken against {assignment.root}.",
+                )
+            return path.read_text(encoding="utf-8")
+    raise TaskError(
+        f"A sql_task of {' and '.join(given) or 'nothing'} cannot run here.",
+        "INVALID_RUN_CONFIGURATION",
+        hint="Give it file.path or statement.",
+    )
+
+
+def run_pipeline(settings: Mapping[str, Any], context: Context) -> Mapping[str, Any]:
+    """One update of a pipeline, in a worker.
+
+    Args:
+        settings: Of the task; `pipeline_id` is a path relative to the root of the job.
+        context: Of the task; is told the counts of the update as task values.
+
+    Returns:
+        Id, state and flows of the update.
+
+    Raises:
+        TaskError: There is no such pipeline, or a flow failed.
+    """
+    from lakeflow.engine.pipeline import Pipeline
+    from lakeflow.engine.session import Session
+
+    path = context.assignment.root / str(context.required("pipeline_id"))
+    if not path.exists():
+        raise TaskError(
+            f"pipeline_task.pipeline_id: there is no pipeline {path}.",
+            "RESOURCE_NOT_FOUND",
+            hint=f"Relative paths are taken against {context.assignment.root}.",
+        )
+    pipeline = Pipeline.at(path)
+    given = settings.get("parameters") or {}
+    configuration = {**pipeline.project.configuration, **given}
+    pipeline = replace(pipeline, project=replace(pipeline.project, configuration=configuration))
+    session = Session(Settings.load(), listeners=[_say])
+    signal.signal(signal.SIGTERM, lambda *_: session.stop())
+    selection = settings.get("full_refresh_selection") or ()
+    try:
+        result = session.run(
+            pipeline, full_refresh="all" if settings.get("full_refresh") else selection
+        )
+    except LakeflowError as error:
+        code = "INVALID_RUN_CONFIGURATION" if error.exit_code == 2 else "RUN_EXECUTION_ERROR"
+        raise TaskError(str(error), code) from error
+    return _told(result, context)
+
+
+def _told(result: UpdateResult, context: Context) -> Mapping[str, Any]:
+    """Puts the counts of an update where later tasks find them."""
+    checked = {
+        f"{flow.name}.{each.name}": each for flow in result.flows for each in flow.expectations
+    }
+    context.values.update(
+        update_id=result.update_id,
+        rows=sum(flow.rows for flow in result.flows),
+        dropped=sum(flow.dropped for flow in result.flows),
+        quarantined=sum(flow.quarantined for flow in result.flows),
+        violations=sum(each.failed for each in checked.values()),
+        **{f"{name}.violations": each.failed for name, each in checked.items()},
+    )
+    if result.state != "COMPLETED":
+        failed = [f"{flow.name}: {flow.error}" for flow in result.flows if flow.error is not None]
+        raise TaskError(
+            f"The update {result.update_id} is {result.state}. {' '.join(failed)}".strip(),
+            "RUN_EXECUTION_ERROR",
+        )
+    return {
+        "pipeline_output": {
+            "update_id": result.update_id,
+            "state": result.state,
+            "flows": [
+                {"name": flow.name, "state": flow.state, "rows": flow.rows} for flow in result.flows
+            ],
+        }
+    }
+
+
+def _say(event: Event) -> None:
+    print(f"{event.timestamp:%H:%M:%S} {event.level:<5} {event.message}", flush=True)  # noqa: T201
