@@ -84,7 +84,7 @@ def decide_files(
     rule = trigger.rule
     if not isinstance(rule, FileArrival):
         raise TypeError(f"{trigger.path} does not wait for files")
-    if not state or state["rule"] != rule.identity:
+    if not state or state.get("rule") != rule.identity:
         fresh = {"rule": rule.identity}
         return Decision(fresh, reason="It waits for a new file.", seen=tuple(sorted(listing)))
     files = sorted(name for name in listing if name not in seen)
@@ -114,7 +114,7 @@ def decide_tables(
     if not isinstance(rule, TableUpdate):
         raise TypeError(f"{trigger.path} does not wait for tables")
     current = {name: versions[name].version for name in rule.tables if name in versions}
-    if not state or state["rule"] != rule.identity:
+    if not state or state.get("rule") != rule.identity:
         fresh = {"rule": rule.identity, "fired": current}
         return Decision(fresh, reason="It waits for an update of a table.")
     fired: Mapping[str, int] = state["fired"]
@@ -223,7 +223,7 @@ def decide_continuous(
     """
     if not isinstance(trigger.rule, Continuous):
         raise TypeError(f"{trigger.path} is not continuous")
-    if not state or state["rule"] != trigger.rule.identity:
+    if not state or state.get("rule") != trigger.rule.identity:
         state = {"rule": trigger.rule.identity, "consecutive_failures": 0, "next_attempt_ms": 0}
     if trigger.paused:
         # Whoever resumes it wants a run now.

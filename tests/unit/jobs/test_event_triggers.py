@@ -177,6 +177,10 @@ def test_a_job_that_fails_waits_and_is_started_by_hand():
     assert decide_continuous(CONTINUOUS, restarted(state), NOW, active=False).ticks
 
 
+def test_a_job_that_is_started_by_hand_before_its_trigger_was_looked_at():
+    assert decide_continuous(CONTINUOUS, restarted({}), NOW, active=False).ticks
+
+
 @pytest.mark.parametrize(
     ("lasted", "failed", "row"),
     [(0, True, 6), (0, False, 0), (1, True, 1)],
