@@ -114,7 +114,8 @@ class Program:
         """Saves jobs with the same tick, some seconds from now.
 
         Returns:
-            Seconds from the tick until each run was committed, and until it ended.
+            Seconds from the tick until each run was committed, and until it ended; and in how many
+            transactions they were.
         """
         tick = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds)
         schedule = {
@@ -132,7 +133,7 @@ class Program:
         runs = {row.run_id: row for row in found}
         if len(runs) != count:
             raise SystemExit(f"{count} ticks began {len(runs)} runs.")
-        return {
+        return {"turns": len({row.created for row in found})} | {
             name: [at - tick.timestamp() for at in self._told.since(kind, runs)]
             for name, kind in (("committed", "run.accepted"), ("ended", "run.ended"))
         }
