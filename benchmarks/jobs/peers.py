@@ -115,6 +115,10 @@ def started(peer: Peer, folder: Path, versions: dict[str, str]) -> Iterator[Run]
         versions[peer.name] = answer()["version"]
         yield run
         known = psutil.Process(process.pid).children(recursive=True)
+    except BaseException:
+        # It may be waiting for a run that takes long.
+        process.terminate()
+        raise
     finally:
         inlet.close()
         process.wait()

@@ -56,10 +56,6 @@ ENDS = {
         f"{SAYS}\nimport atexit\n@atexit.register\ndef fails():\n    Says('at exit')\n"
         "    raise ValueError('too late')"
     ),
-    "a thread that is started at exit": (
-        f"{SAYS}\nimport atexit, threading\n"
-        "atexit.register(lambda: threading.Thread(target=Says, args=['at exit']).start())"
-    ),
     "a daemon": (
         f"{SAYS}\nimport threading, time\ndef f():\n    while True:\n        time.sleep(0.0001)\n"
         "class Slow:\n    def __del__(self, sleep=time.sleep):\n        sleep(0.05)\n"
