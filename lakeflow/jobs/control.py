@@ -92,6 +92,7 @@ def run_now(
     token: str | None = None,
     trigger: str = "ONE_TIME",
     trigger_info: Mapping[str, JsonValue] | None = None,
+    overrides: Mapping[str, JsonValue] | None = None,
 ) -> int:
     """Accepts a run of a job.
 
@@ -104,15 +105,17 @@ def run_now(
         token: A second request with the same token gets the same run.
         trigger: What began it.
         trigger_info: More of that.
+        overrides: Settings of the job that are others for this run.
 
     Returns:
         Id of the run.
     """
     if token is not None and (before := _run_of(turn, token)) is not None:
         return before
+    job = _job(turn, job_id)
     row = new_run(
         turn,
-        _job(turn, job_id),
+        replace(job, settings={**job.settings, **(overrides or {})}),
         trigger=trigger,
         trigger_info=trigger_info,
         given=parameters,

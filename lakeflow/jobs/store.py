@@ -17,12 +17,10 @@ from typing import Any, Self, TypeVar, get_type_hints
 
 from lakeflow.core.errors import CorruptStateError, StateError
 from lakeflow.jobs.model import Result
-from lakeflow.jobs.rows import AttemptRow, JobEvent, JobRow, RepairRow, RunRow
+from lakeflow.jobs.rows import AttemptRow, DocumentRow, JobEvent, JobRow, RepairRow, RunRow
 
-FORMAT = 1
-"""Of the tables below; kept in SQLite's user_version."""
-
-_TABLES = """
+_FORMATS = (
+    """
 CREATE TABLE ids (next INTEGER NOT NULL);
 INSERT INTO ids VALUES (1);
 CREATE TABLE jobs (
@@ -65,9 +63,20 @@ CREATE TABLE events (
     iteration INTEGER, details TEXT NOT NULL
 );
 CREATE INDEX events_of_run ON events (run_id, sequence);
-"""
+""",
+    """
+CREATE TABLE documents (
+    key TEXT PRIMARY KEY, kind TEXT NOT NULL, value TEXT NOT NULL, changed INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX documents_of_kind ON documents (kind);
+""",
+)
+"""What each format adds to the one before."""
 
-Row = TypeVar("Row", JobRow, RunRow, AttemptRow, RepairRow, JobEvent)
+FORMAT = len(_FORMATS)
+"""Of the tables above; kept in SQLite's user_version."""
+
+Row = TypeVar("Row", JobRow, RunRow, AttemptRow, RepairRow, JobEvent, DocumentRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +137,7 @@ _OF: Mapping[type[Any], _Table] = {
     AttemptRow: _Table.of(AttemptRow, "attempts", "attempt"),
     RepairRow: _Table.of(RepairRow, "repairs", "repair_id"),
     JobEvent: _Table.of(JobEvent, "events", "sequence"),
+    DocumentRow: _Table.of(DocumentRow, "documents", "key"),
 }
 
 
@@ -163,7 +173,7 @@ class Reader:
         """Closes the database."""
         self._connection.close()
 
-    def find(self, row: type[Row], key: int) -> Row | None:
+    def find(self, row: type[Row], key: int | str) -> Row | None:
         """The row with this key, if there is one."""
         table = _OF[row]
         return next(iter(self.select(row, f"{table.key} = ?", (key,))), None)
@@ -215,8 +225,9 @@ class Store(Reader):
             if found:
                 shutil.copyfile(path, path.with_suffix(f".format-{found}.db"))
             with self.transaction():
-                for statement in _TABLES.split(";\n"):
-                    self._connection.execute(statement)
+                for statements in _FORMATS[found:]:
+                    for statement in statements.split(";\n"):
+                        self._connection.execute(statement)
                 self._connection.execute(f"PRAGMA user_version = {FORMAT}")
         (self._next,) = self._connection.execute("SELECT next FROM ids").fetchone()
         self._kept = self._next
@@ -249,19 +260,20 @@ class Store(Reader):
         self._next += 1
         return int(self._next - 1)
 
-    def insert(self, row: JobRow | RunRow | AttemptRow | RepairRow | JobEvent) -> int:
-        """Adds a row.
+    def insert(self, row: JobRow | RunRow | AttemptRow | RepairRow | JobEvent | DocumentRow) -> int:
+        """Adds a row; a document takes the place of one with its key.
 
         Returns:
-            Its key.
+            Its key, if that is a number.
         """
         table = _OF[type(row)]
+        verb = "REPLACE" if isinstance(row, DocumentRow) else "INSERT"
         columns = [c for c in table.columns if c != "sequence"]
         names = ", ".join(f'"{column}"' for column in columns)
         marks = ", ".join("?" for _ in columns)
         values = [table.write(column, getattr(row, column)) for column in columns]
         found = self._connection.execute(
-            f"INSERT INTO {table.name} ({names}) VALUES ({marks})", values
+            f"{verb} INTO {table.name} ({names}) VALUES ({marks})", values
         )
         return int(found.lastrowid or 0)
 

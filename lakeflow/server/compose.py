@@ -104,6 +104,10 @@ class Server:
         """Says where the API is, to those who meet the lock."""
         self._lock.tell({"address": address})
 
+    def wait(self) -> None:
+        """Waits until the scheduler has ended, by itself or because it was closed."""
+        self._thread.join()
+
     def __enter__(self) -> Self:
         return self
 
