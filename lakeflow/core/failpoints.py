@@ -28,7 +28,8 @@ NAMES = frozenset(
     refresh.requested refresh.staged_flow refresh.swapped_main refresh.swapped_companion
     upkeep.listed compact.staged
     store.write
-    jobs.turn.committed
+    jobs.result.received jobs.turn.written jobs.turn.committed jobs.attempt.handed
+    jobs.repair.written jobs.recover.swept jobs.tick.written
     """.split()
 )
 

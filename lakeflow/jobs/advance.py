@@ -9,7 +9,10 @@ from typing import Any, Protocol
 from lakeflow.core.errors import LakeflowError
 from lakeflow.jobs.active import ActiveRun
 from lakeflow.jobs.conditions import evaluate, for_each_inputs
+from lakeflow.jobs.context import scope_of
 from lakeflow.jobs.model import Condition, ForEach, JsonValue, Result, RunJob, Work
+from lakeflow.jobs.parameters import RunParameters, for_task
+from lakeflow.jobs.references import resolve
 from lakeflow.jobs.rows import AttemptRow
 from lakeflow.jobs.step import (
     Finish,
@@ -33,16 +36,13 @@ SKIPPED = "SKIPPED"
 class Hands(Protocol):
     """What a run needs done."""
 
-    def resolve(self, run: ActiveRun, attempt: AttemptRow, value: JsonValue) -> JsonValue:
-        """The value with its `{{references}}` replaced."""
-
     def enqueue(self, run: ActiveRun, attempt: AttemptRow) -> None:
         """Has an attempt run as soon as there is room."""
 
     def stop(self, turn: Turn, attempt: AttemptRow) -> bool:
         """Has an attempt end; False if nothing runs that could."""
 
-    def begin_child(self, turn: Turn, run: ActiveRun, attempt: AttemptRow, job: RunJob) -> None:
+    def begin_child(self, turn: Turn, run: ActiveRun, attempt: AttemptRow) -> None:
         """Begins the run that a task waits for."""
 
     def finished(self, turn: Turn, run: ActiveRun) -> None:
@@ -141,13 +141,15 @@ class Advance:
         return made
 
     def _act(self, turn: Turn, run: ActiveRun, unit: UnitState, attempt: AttemptRow) -> None:
+        scope = scope_of(run, attempt)
         match unit.task.action:
-            case Work(_, settings):
-                resolved = self.hands.resolve(run, attempt, settings)
+            case Work() as work:
+                parameters = RunParameters(run.row.parameters, run.row.legacy)
+                resolved = for_task(work, parameters, scope)
                 attempt = turn.change_attempt(run, attempt, settings=resolved)
                 self.hands.enqueue(run, attempt)
             case Condition(op, left, right):
-                operands = self.hands.resolve(run, attempt, {"left": left, "right": right})
+                operands = resolve({"left": left, "right": right}, scope)
                 attempt = turn.change_attempt(
                     run, attempt, settings={"op": op, **operands}, started=turn.now
                 )
@@ -155,20 +157,19 @@ class Advance:
                 unit.outcome = "true" if met else "false"
                 self._close(turn, run, unit, attempt, Outcome(Result.SUCCESS))
             case ForEach(inputs):
-                self._begin_iterations(turn, run, unit, attempt, inputs)
-            case RunJob(job_id, parameters):
-                resolved = self.hands.resolve(run, attempt, dict(parameters))
-                said = {"job_id": job_id, "job_parameters": resolved}
+                self._begin_iterations(turn, run, unit, attempt, resolve(inputs, scope))
+            case RunJob(settings):
+                resolved = resolve(dict(settings), scope)
                 attempt = turn.change_attempt(
-                    run, attempt, settings=said, started=turn.now, state="RUNNING"
+                    run, attempt, settings=resolved, started=turn.now, state="RUNNING"
                 )
                 self._time(unit, turn.now)
-                self.hands.begin_child(turn, run, attempt, RunJob(job_id, resolved))
+                self.hands.begin_child(turn, run, attempt)
 
     def _begin_iterations(
-        self, turn: Turn, run: ActiveRun, unit: UnitState, attempt: AttemptRow, text: JsonValue
+        self, turn: Turn, run: ActiveRun, unit: UnitState, attempt: AttemptRow, given: JsonValue
     ) -> None:
-        inputs = tuple(for_each_inputs(self.hands.resolve(run, attempt, text)))
+        inputs = tuple(for_each_inputs(given))
         kept = _succeeded_before(turn, run, attempt, inputs)
         turn.change_attempt(
             run,

@@ -9,6 +9,7 @@ from lakeflow.core.errors import ConfigurationError
 from lakeflow.core.names import nearest
 from lakeflow.jobs.context import scope_of_run
 from lakeflow.jobs.model import Job, JsonValue
+from lakeflow.jobs.parameters import RunParameters, for_run
 from lakeflow.jobs.reading import stored_job
 from lakeflow.jobs.references import resolve
 from lakeflow.jobs.rows import AttemptRow, JobRow, RunRow
@@ -21,7 +22,7 @@ def new_run(
     *,
     trigger: str = "ONE_TIME",
     trigger_info: Mapping[str, JsonValue] | None = None,
-    given: Mapping[str, str] | None = None,
+    parameters: RunParameters | None = None,
     only: Sequence[str] = (),
     token: str | None = None,
     parent: int | None = None,
@@ -34,16 +35,17 @@ def new_run(
         job: What runs.
         trigger: What began it, in the API's words.
         trigger_info: More of that.
-        given: Values of its parameters.
+        parameters: What was said of its parameters; their defaults if nothing was.
         only: Keys of the tasks that run, with a `+` before or after for those above or below.
         token: Of a request that must not make a second run.
         parent: Attempt of the task that runs this job.
         type: `JOB_RUN` or `SUBMIT_RUN`.
 
     Raises:
-        ConfigurationError: A parameter or task does not exist.
+        ConfigurationError: A task does not exist, or a reference in a parameter.
     """
     found = stored_job(job.settings)
+    said = parameters or for_run(found.parameters, {})
     row = RunRow(
         turn.store.new_id(),
         job.job_id,
@@ -52,6 +54,7 @@ def new_run(
         job.settings,
         job.root,
         {},
+        said.legacy,
         trigger,
         trigger_info or {},
         "QUEUED",
@@ -60,20 +63,7 @@ def new_run(
         only=selected(found, only),
         parent=parent,
     )
-    return replace(row, parameters=_parameters(found, given or {}, row))
-
-
-def _parameters(job: Job, given: Mapping[str, str], row: RunRow) -> dict[str, str]:
-    """Values of a job's parameters: those given before the defaults, without references."""
-    for name in given:
-        if name not in job.parameters:
-            raise ConfigurationError(
-                f"Job {job.name!r} has no parameter {name!r}.",
-                hint=nearest(name, job.parameters)
-                or f"Its parameters are {', '.join(job.parameters) or 'none'}.",
-            )
-    scope = scope_of_run(row, {})
-    return {name: resolve(given.get(name, value), scope) for name, value in job.parameters.items()}
+    return replace(row, parameters=resolve(dict(said.values), scope_of_run(row, {})))
 
 
 def block_tasks(turn: Turn, row: RunRow, keys: Iterable[str]) -> None:

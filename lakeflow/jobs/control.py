@@ -9,13 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from lakeflow.core.errors import ConfigurationError, ConflictError, LakeflowError
+from lakeflow.core.failpoints import failpoint
 from lakeflow.core.names import nearest
 from lakeflow.jobs.begin import block_tasks, dependents, new_run
 from lakeflow.jobs.model import Job, JsonValue, Result
+from lakeflow.jobs.parameters import RunParameters, for_run
 from lakeflow.jobs.reading import read_job, stored_job
 from lakeflow.jobs.references import check
 from lakeflow.jobs.rows import NOT_ENDED, AttemptRow, JobRow, RepairRow, RunRow
 from lakeflow.jobs.scheduler import Scheduler
+from lakeflow.jobs.triggers import read_triggers
 from lakeflow.jobs.turn import Turn
 
 
@@ -55,6 +58,7 @@ def create_job(
     job = JobRow(job_id, settings, root, turn.now, creator, 1, key, source)
     turn.store.insert(job)
     turn.store.keep_version(job, turn.now)
+    turn.changed_jobs.add(job_id)
     turn.tell("job.created", f"{settings.get('name')} was created.", job_id=job_id)
     return job_id
 
@@ -70,6 +74,7 @@ def change_job(
         return
     turn.store.update(JobRow, job_id, settings=settings, version=changed.version, root=changed.root)
     turn.store.keep_version(changed, turn.now)
+    turn.changed_jobs.add(job_id)
     turn.tell("job.changed", f"{settings.get('name')} was changed.", job_id=job_id)
 
 
@@ -79,6 +84,7 @@ def delete_job(scheduler: Scheduler, turn: Turn, job_id: int) -> None:
     for row in turn.store.select(RunRow, "job_id = ? AND state != 'TERMINATED'", (job_id,)):
         cancel(scheduler, turn, row.run_id, "Its job was deleted.")
     turn.store.delete(JobRow, "job_id = ?", (job_id,))
+    turn.changed_jobs.add(job_id)
     turn.tell("job.deleted", f"{job.settings.get('name')} was deleted.", job_id=job_id)
 
 
@@ -87,7 +93,7 @@ def run_now(
     turn: Turn,
     job_id: int,
     *,
-    parameters: Mapping[str, str] | None = None,
+    request: Mapping[str, JsonValue] | None = None,
     only: Sequence[str] = (),
     token: str | None = None,
     trigger: str = "ONE_TIME",
@@ -100,7 +106,7 @@ def run_now(
         scheduler: Runs it.
         turn: The transaction.
         job_id: The job.
-        parameters: Values of its parameters.
+        request: `job_parameters` and the older fields of the like.
         only: Keys of the tasks that run; all if empty.
         token: A second request with the same token gets the same run.
         trigger: What began it.
@@ -118,10 +124,11 @@ def run_now(
         replace(job, settings={**job.settings, **(overrides or {})}),
         trigger=trigger,
         trigger_info=trigger_info,
-        given=parameters,
+        parameters=for_run(stored_job(job.settings).parameters, request or {}),
         only=only,
         token=token,
     )
+    scheduler.watch.started_by_hand(turn, job_id)
     return scheduler.begin(turn, row).run_id
 
 
@@ -177,7 +184,7 @@ def repair(
     tasks: Sequence[str] = (),
     all_failed: bool = False,
     with_dependents: bool = False,
-    parameters: Mapping[str, str] | None = None,
+    request: Mapping[str, JsonValue] | None = None,
     latest: int | None = None,
 ) -> int:
     """Runs tasks of a run that is over again, and what follows from them.
@@ -189,7 +196,7 @@ def repair(
         tasks: Keys of the tasks that run again.
         all_failed: All that failed instead.
         with_dependents: All that depend on those as well.
-        parameters: Other values of the run's parameters.
+        request: `job_parameters` and the like, where they are to be other than before.
         latest: Id of the latest repair; needed from the second on.
 
     Returns:
@@ -201,15 +208,11 @@ def repair(
         ConfigurationError: There is nothing to repair.
     """
     row = _over(turn, run_id)
-    before = turn.store.select(RepairRow, "run_id = ? ORDER BY number", (run_id,))
-    if before and latest != before[-1].repair_id:
-        raise ConflictError(
-            f"The latest repair of run {run_id} is {before[-1].repair_id}, not {latest}.",
-            hint="Give its id as latest_repair_id.",
-        )
+    _check_latest(turn, run_id, latest)
     job = turn.store.find(JobRow, row.job_id)
     settings = row.settings if job is None else job.settings
     found = stored_job(settings)
+    again_with = _parameters_again(found, row, request or {})
     newest = _newest_attempts(turn, run_id)
     again = _repaired(found, newest, tasks, all_failed=all_failed, dependent=with_dependents)
     row = replace(
@@ -217,7 +220,8 @@ def repair(
         settings=settings,
         repairs=row.repairs + 1,
         **NOT_ENDED,
-        parameters={**row.parameters, **(parameters or {})},
+        parameters=again_with.values,
+        legacy=again_with.legacy,
         only=tuple(key for key in found.tasks if key in newest or key in again),
     )
     turn.store.replace(row)
@@ -226,8 +230,24 @@ def repair(
     block_tasks(turn, row, again)
     said = f"{', '.join(again)} run again."
     turn.tell("run.repaired", said, job_id=row.job_id, run_id=run_id)
+    failpoint("jobs.repair.written")
     scheduler.take_up(turn, row)
     return repair_id
+
+
+def _check_latest(turn: Turn, run_id: int, latest: int | None) -> None:
+    before = turn.store.select(RepairRow, "run_id = ? ORDER BY number", (run_id,))
+    if before and latest != before[-1].repair_id:
+        raise ConflictError(
+            f"The latest repair of run {run_id} is {before[-1].repair_id}, not {latest}.",
+            hint="Give its id as latest_repair_id.",
+        )
+
+
+def _parameters_again(job: Job, row: RunRow, request: Mapping[str, JsonValue]) -> RunParameters:
+    """Those of the run before, which stay for a repair that does not say others."""
+    before = {name: value for name, value in row.parameters.items() if name in job.parameters}
+    return for_run({**job.parameters, **before}, {**row.legacy, **request})
 
 
 def _repaired(
@@ -301,5 +321,6 @@ def _run_of(turn: Turn, token: str) -> int | None:
 
 def _check(settings: Mapping[str, JsonValue]) -> None:
     read_job(settings)
+    read_triggers(settings, strict=False)
     for error in check(settings):
         raise error

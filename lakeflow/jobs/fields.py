@@ -66,7 +66,8 @@ TASK_TYPES: Mapping[str, tuple[Field, ...]] = {
         reset_checkpoint_selection  texts  Begins these flows at the start of their sources.
         """,
         "refused",
-    ),
+    )
+    + _fields("validate_only flag Checks the definitions, and updates nothing.", ours=True),
     "sql_task": _fields(
         """
         query       sql_query  A saved query.
@@ -154,10 +155,6 @@ TASK_TYPES: Mapping[str, tuple[Field, ...]] = {
         """
         job_id          id       The job, by id or by its key in the same file.
         job_parameters  mapping  Values of its parameters.
-        """
-    )
-    + _fields(
-        """
         notebook_params      mapping  Legacy parameters.
         python_params        texts    Legacy parameters.
         python_named_params  mapping  Legacy parameters.
@@ -166,8 +163,7 @@ TASK_TYPES: Mapping[str, tuple[Field, ...]] = {
         dbt_commands         texts    Legacy parameters.
         spark_submit_params  texts    Legacy parameters.
         pipeline_params      any      Legacy parameters.
-        """,
-        "refused",
+        """
     ),
     "condition_task": _fields(
         """

@@ -115,12 +115,10 @@ class RunJob:
     """Runs another job and comes to what that run comes to.
 
     Args:
-        job_id: The job.
-        parameters: Values of its parameters; may hold `{{references}}`.
+        settings: `job_id`, `job_parameters` and the older fields of the like.
     """
 
-    job_id: int | str
-    parameters: Mapping[str, str]
+    settings: Mapping[str, JsonValue]
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,9 +218,7 @@ class _Reader:
             case "run_job_task":
                 if settings.get("job_id") is None:
                     raise self.error((*place, "job_id"), "It is missing.")
-                parameters = settings.get("job_parameters") or {}
-                named = {name: _text(each) for name, each in parameters.items()}
-                return RunJob(settings["job_id"], named)
+                return RunJob(settings)
         return Work(kind, settings)
 
     def _condition(self, settings: Mapping[str, Any], path: Path) -> Condition:

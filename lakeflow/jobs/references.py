@@ -106,10 +106,8 @@ def check(settings: Mapping[str, JsonValue]) -> list[ConfigurationError]:
     """
     parameters = {str(each.get("name")): each for each in _mappings(settings.get("parameters"))}
     tasks = {str(each.get("task_key")): each for each in _mappings(settings.get("tasks"))}
-    errors: list[ConfigurationError] = []
-    for name, parameter in parameters.items():
-        there = _Place(f"parameters[{name}]", ("",))
-        errors += there.errors(parameter.get("default"), "default")
+    defaults = {name: each.get("default") for name, each in parameters.items()}
+    errors = check_parameters("parameters", defaults)
     for key, task in tasks.items():
         there = _Place(
             f"tasks[{key}]",
@@ -120,6 +118,21 @@ def check(settings: Mapping[str, JsonValue]) -> list[ConfigurationError]:
         )
         errors += there.errors_of_task(task)
     return errors
+
+
+def check_parameters(field_name: str, values: Mapping[str, JsonValue]) -> list[ConfigurationError]:
+    """All that is wrong with references in values of job parameters.
+
+    Args:
+        field_name: Where they stand.
+        values: By name of the parameter.
+    """
+    place = _Place(field_name, ("",))
+    return [
+        error
+        for name, value in values.items()
+        for error in place.errors(value, f"{field_name}[{name}]")
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,24 +150,23 @@ class _Place:
             if name in _NOT_RESOLVED:
                 continue
             if name != "for_each_task" or not isinstance(value, Mapping):
-                yield from self.errors(value, name)
+                yield from self.errors(value, f"{self.name}.{name}")
                 continue
-            yield from self.errors(value.get("inputs"), "for_each_task.inputs")
+            inside = f"{self.name}.for_each_task"
+            yield from self.errors(value.get("inputs"), f"{inside}.inputs")
             inner = value.get("task")
             if isinstance(inner, Mapping):
-                inside = f"{self.name}.for_each_task.task"
-                holds = (*self.holds, "input")
-                yield from replace(self, name=inside, holds=holds).errors_of_task(inner)
+                place = replace(self, name=f"{inside}.task", holds=(*self.holds, "input"))
+                yield from place.errors_of_task(inner)
 
-    def errors(self, value: JsonValue, field_path: str) -> Iterator[ConfigurationError]:
-        for path, text in _texts(value, field_path):
+    def errors(self, value: JsonValue, where: str) -> Iterator[ConfigurationError]:
+        for path, text in _texts(value, where):
             for part in parse(text):
                 if isinstance(part, Reference) and part.path[0] in NAMESPACES:
                     try:
                         self.check(part)
                     except ConfigurationError as error:
-                        message = f"{self.name}.{path}: {error.message}"
-                        yield ConfigurationError(message, hint=error.hint)
+                        yield ConfigurationError(f"{path}: {error.message}", hint=error.hint)
 
     def check(self, reference: Reference) -> None:
         known, names = find(reference.path)

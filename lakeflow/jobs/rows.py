@@ -46,6 +46,7 @@ class RunRow:
         settings: Of the job when the run began, or when it was last repaired.
         root: Folder against which relative paths are taken.
         parameters: Values of the job's parameters.
+        legacy: Older fields of the request, such as `notebook_params`.
         trigger: What began it, such as `ONE_TIME` or `PERIODIC`.
         trigger_info: More of that.
         state: `QUEUED`, `RUNNING`, `TERMINATING` or `TERMINATED`.
@@ -69,6 +70,7 @@ class RunRow:
     settings: Mapping[str, JsonValue]
     root: str
     parameters: Mapping[str, str]
+    legacy: Mapping[str, JsonValue]
     trigger: str
     trigger_info: Mapping[str, JsonValue]
     state: str
@@ -186,6 +188,54 @@ class RepairRow:
     started: int
     ended: int | None = None
     result: Result | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerRow:
+    """What is kept of a trigger between two looks at it.
+
+    Args:
+        trigger_id: Id of the job, and the trigger's place among those of the job: `7/0`.
+        job_id: The job.
+        state: What the last decision left for the next one.
+        wait_until: When to look again, in milliseconds since 1970.
+        reason: What it waits for, in one sentence.
+    """
+
+    trigger_id: str
+    job_id: int
+    state: Mapping[str, JsonValue]
+    wait_until: int | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TickRow:
+    """A moment for which it was decided whether a run begins.
+
+    Args:
+        trigger_id: Of the trigger.
+        job_id: The job.
+        fire_time: When it was due, in milliseconds since 1970; there is one for each trigger.
+        outcome: `FIRED`, `MISSED`, `PAUSED`, `UNMET` or `FAILED`.
+        reason: Why, in one sentence.
+        count: Ticks that it stands for.
+        details: What fired.
+        decided: When, in milliseconds since 1970.
+        run_id: The run that it began.
+        tick_id: Its place among all ticks; set when it is written.
+    """
+
+    trigger_id: str
+    job_id: int
+    fire_time: int
+    outcome: str
+    reason: str
+    count: int
+    details: Mapping[str, JsonValue]
+    decided: int
+    run_id: int | None = None
+    tick_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)

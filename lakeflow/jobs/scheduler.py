@@ -5,29 +5,29 @@ from __future__ import annotations
 import heapq
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
 from lakeflow.core.clock import Clock
-from lakeflow.core.errors import ConfigurationError
+from lakeflow.core.errors import ConfigurationError, LakeflowError
 from lakeflow.core.failpoints import failpoint
 from lakeflow.jobs.active import ActiveRun, Unit, restore, tasks_of
 from lakeflow.jobs.advance import Advance
 from lakeflow.jobs.assign import assignment, clusters_of
 from lakeflow.jobs.begin import block_tasks, new_run
-from lakeflow.jobs.context import scope_of
 from lakeflow.jobs.home import Home
-from lakeflow.jobs.model import JsonValue, Result, RunJob, Work
+from lakeflow.jobs.model import JsonValue, Result, Work
+from lakeflow.jobs.parameters import for_child
 from lakeflow.jobs.reading import stored_job
-from lakeflow.jobs.references import resolve
 from lakeflow.jobs.rows import AttemptRow, JobEvent, JobRow, RepairRow, RunRow
 from lakeflow.jobs.step import Phase, UnitState
 from lakeflow.jobs.store import Store
 from lakeflow.jobs.turn import Turn
-from lakeflow.jobs.work import Outcome, Process, Runner
+from lakeflow.jobs.watch import Watch
+from lakeflow.jobs.work import Assignment, Outcome, Process, Runner
 
 Answer = TypeVar("Answer")
 
@@ -100,13 +100,15 @@ class Scheduler:
         self._handed: set[int] = set()
         self._dirty: set[int] = set()
         self._due: list[tuple[int, int]] = []
+        self.watch = Watch(store, self._begin_by_trigger)
 
     # Called from any thread
 
     def ask(self, call: Callable[[Turn], Answer]) -> Future[Answer]:
         """Has something done within the next turn; the answer is there once it is durable."""
         answer: Future[Answer] = Future()
-        self._put(_Request(call, answer))
+        if not self._put(_Request(call, answer)):
+            answer.set_exception(LakeflowError("The server is closing."))
         return answer
 
     def _started(self, attempt: int, epoch: int, process: Process | None) -> None:
@@ -115,10 +117,13 @@ class Scheduler:
     def _ended(self, attempt: int, epoch: int, outcome: Outcome) -> None:
         self._put(_Ended(attempt, epoch, outcome))
 
-    def _put(self, message: _Request | _Started | _Ended) -> None:
+    def _put(self, message: _Request | _Started | _Ended) -> bool:
         with self._woken:
+            if self._closing:
+                return False
             self._inbox.append(message)
             self._woken.notify()
+        return True
 
     def close(self) -> None:
         """Has `serve` return."""
@@ -143,9 +148,11 @@ class Scheduler:
             due = self.turn()
             with self._woken:
                 if self._closing:
-                    return
+                    break
                 if not self._inbox:
                     self._woken.wait(None if due is None else max(due - self._now(), 0) / 1000)
+
+        self.give_up(LakeflowError("The server is closing."))
 
     def turn(self) -> int | None:
         """Takes in what has happened and does what follows.
@@ -160,13 +167,19 @@ class Scheduler:
         turn = Turn(self.store, self._now())
         while self._due and self._due[0][0] <= turn.now:
             self._dirty.add(heapq.heappop(self._due)[1])
-        if messages or self._dirty:
+        ticking = self.watch.due()
+        if messages or self._dirty or (ticking is not None and ticking <= turn.now):
             with self.store.transaction():
                 for message in messages:
                     self._take(turn, message)
+                for job_id in turn.changed_jobs:
+                    self.watch.job_changed(turn, job_id)
+                self.watch.look(turn)
                 self._settle(turn)
+                failpoint("jobs.turn.written")
             self._act(turn)
-        return self._due[0][0] if self._due else None
+        due = [self.watch.due(), self._due[0][0] if self._due else None]
+        return min((each for each in due if each is not None), default=None)
 
     def recover(self) -> None:
         """Takes up what an earlier server left; called before the first turn."""
@@ -188,6 +201,7 @@ class Scheduler:
                 if attempt.pid is not None
             }
         )
+        failpoint("jobs.recover.swept")
         with self.store.transaction():
             for run, attempt in working:
                 self._advance.lost(turn, run, attempt)
@@ -213,6 +227,7 @@ class Scheduler:
             self._answer(turn, message)
             return
         if isinstance(message, _Ended):
+            failpoint("jobs.result.received")
             self._handed.discard(message.attempt)
         run, unit = self._places.get(message.attempt, (None, ("", None)))
         attempt = None if run is None else run.attempts.get(unit)
@@ -259,8 +274,11 @@ class Scheduler:
                 continue
             self._handed.add(number)
             given = assignment(self._home, run, attempt)
-            start = self._runner.start
-            turn.effects.append(partial(start, given, self._started, self._ended))
+            turn.effects.append(partial(self._start, given))
+
+    def _start(self, given: Assignment) -> None:
+        failpoint("jobs.attempt.handed")
+        self._runner.start(given, self._started, self._ended)
 
     def begin(self, turn: Turn, row: RunRow) -> RunRow:
         """Accepts a run.
@@ -280,6 +298,11 @@ class Scheduler:
         if run.row.state == "QUEUED" and not job.queued:
             self._skip(turn, run)
         return run.row
+
+    def _begin_by_trigger(
+        self, turn: Turn, job: JobRow, trigger: str, info: Mapping[str, JsonValue]
+    ) -> int:
+        return self.begin(turn, new_run(turn, job, trigger=trigger, trigger_info=info)).run_id
 
     def take_up(self, turn: Turn, row: RunRow) -> ActiveRun:
         """Goes on with a run that waits; it begins if its job has room for it."""
@@ -330,10 +353,6 @@ class Scheduler:
 
     # What runs need done
 
-    def resolve(self, run: ActiveRun, attempt: AttemptRow, value: JsonValue) -> JsonValue:
-        """The value with its `{{references}}` replaced."""
-        return resolve(value, scope_of(run, attempt))
-
     def enqueue(self, run: ActiveRun, attempt: AttemptRow) -> None:
         """Has an attempt run as soon as there is room."""
         self._places[attempt.attempt] = (run, (attempt.task_key, attempt.iteration))
@@ -368,14 +387,15 @@ class Scheduler:
         """A run that has not ended."""
         return self._runs.get(run_id)
 
-    def begin_child(self, turn: Turn, run: ActiveRun, attempt: AttemptRow, job: RunJob) -> None:
+    def begin_child(self, turn: Turn, run: ActiveRun, attempt: AttemptRow) -> None:
         """Begins the run that a task waits for."""
         depth, above = 1, run.row
         while above.parent is not None and above.parent in self._places:
             depth, above = depth + 1, self._places[above.parent][0].row
-        found = turn.store.find(JobRow, int(job.job_id))
+        job_id = attempt.settings["job_id"]
+        found = turn.store.find(JobRow, int(job_id)) if str(job_id).isdigit() else None
         if found is None:
-            raise ConfigurationError(f"Job {job.job_id} does not exist.")
+            raise ConfigurationError(f"Job {job_id} does not exist.")
         if depth >= DEEPEST:
             raise ConfigurationError(
                 f"{run.row.name} would be the {depth}th run within a run of a job.",
@@ -389,7 +409,9 @@ class Scheduler:
                 found,
                 trigger="RUN_JOB_TASK",
                 trigger_info={"run_id": run.row.run_id},
-                given=job.parameters,
+                parameters=for_child(
+                    stored_job(found.settings).parameters, attempt.settings, run.row.parameters
+                ),
                 parent=attempt.attempt,
             ),
         )
@@ -405,6 +427,7 @@ class Scheduler:
         for repair in turn.store.select(RepairRow, "run_id = ? AND ended IS NULL", (row.run_id,)):
             turn.store.update(RepairRow, repair.repair_id, ended=turn.now, result=row.result)
         self._admit(turn, row.job_id)
+        self.watch.run_ended(turn, row)
         if row.parent is None:
             return
         del self._children[row.parent]

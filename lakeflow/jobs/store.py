@@ -17,10 +17,21 @@ from typing import Any, Self, TypeVar, get_type_hints
 
 from lakeflow.core.errors import CorruptStateError, StateError
 from lakeflow.jobs.model import Result
-from lakeflow.jobs.rows import AttemptRow, DocumentRow, JobEvent, JobRow, RepairRow, RunRow
+from lakeflow.jobs.rows import (
+    AttemptRow,
+    DocumentRow,
+    JobEvent,
+    JobRow,
+    RepairRow,
+    RunRow,
+    TickRow,
+    TriggerRow,
+)
 
-_FORMATS = (
-    """
+FORMAT = 1
+"""Of the tables below; kept in SQLite's user_version."""
+
+_TABLES = """
 CREATE TABLE ids (next INTEGER NOT NULL);
 INSERT INTO ids VALUES (1);
 CREATE TABLE jobs (
@@ -34,7 +45,8 @@ CREATE TABLE job_versions (
 ) WITHOUT ROWID;
 CREATE TABLE runs (
     run_id INTEGER PRIMARY KEY, job_id INTEGER NOT NULL, type TEXT NOT NULL, name TEXT NOT NULL,
-    settings TEXT NOT NULL, root TEXT NOT NULL, parameters TEXT NOT NULL, trigger TEXT NOT NULL,
+    settings TEXT NOT NULL, root TEXT NOT NULL, parameters TEXT NOT NULL,
+    legacy TEXT NOT NULL, trigger TEXT NOT NULL,
     trigger_info TEXT NOT NULL, state TEXT NOT NULL, created INTEGER NOT NULL, result TEXT,
     code TEXT NOT NULL, message TEXT NOT NULL, started INTEGER, ended INTEGER, token TEXT UNIQUE,
     only TEXT NOT NULL, parent INTEGER, repairs INTEGER NOT NULL, stopping TEXT
@@ -52,31 +64,43 @@ CREATE TABLE attempts (
     parent INTEGER, due INTEGER
 );
 CREATE INDEX attempts_of_run ON attempts (run_id, attempt);
+CREATE INDEX attempts_of_pipeline ON attempts (json_extract(settings, '$.pipeline_id'))
+    WHERE json_extract(settings, '$.pipeline_id') IS NOT NULL;
 CREATE TABLE repairs (
     repair_id INTEGER PRIMARY KEY, run_id INTEGER NOT NULL, number INTEGER NOT NULL,
     tasks TEXT NOT NULL, started INTEGER NOT NULL, ended INTEGER, result TEXT,
     UNIQUE (run_id, number)
 );
+CREATE TABLE triggers (
+    trigger_id TEXT PRIMARY KEY, job_id INTEGER NOT NULL, state TEXT NOT NULL, wait_until INTEGER,
+    reason TEXT NOT NULL
+);
+CREATE TABLE ticks (
+    tick_id INTEGER PRIMARY KEY AUTOINCREMENT, trigger_id TEXT NOT NULL, job_id INTEGER NOT NULL,
+    fire_time INTEGER NOT NULL, outcome TEXT NOT NULL, reason TEXT NOT NULL,
+    count INTEGER NOT NULL, details TEXT NOT NULL, decided INTEGER NOT NULL, run_id INTEGER,
+    UNIQUE (trigger_id, fire_time)
+);
+CREATE INDEX ticks_of_job ON ticks (job_id, tick_id);
+CREATE TABLE seen_files (
+    trigger_id TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (trigger_id, name)
+) WITHOUT ROWID;
 CREATE TABLE events (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, type TEXT NOT NULL,
     message TEXT NOT NULL, job_id INTEGER, run_id INTEGER, attempt INTEGER, task_key TEXT,
     iteration INTEGER, details TEXT NOT NULL
 );
 CREATE INDEX events_of_run ON events (run_id, sequence);
-""",
-    """
 CREATE TABLE documents (
     key TEXT PRIMARY KEY, kind TEXT NOT NULL, value TEXT NOT NULL, changed INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX documents_of_kind ON documents (kind);
-""",
+CREATE INDEX documents_of_kind ON documents (kind, key);
+"""
+
+AnyRow = JobRow | RunRow | AttemptRow | RepairRow | TriggerRow | TickRow | JobEvent | DocumentRow
+Row = TypeVar(
+    "Row", JobRow, RunRow, AttemptRow, RepairRow, TriggerRow, TickRow, JobEvent, DocumentRow
 )
-"""What each format adds to the one before."""
-
-FORMAT = len(_FORMATS)
-"""Of the tables above; kept in SQLite's user_version."""
-
-Row = TypeVar("Row", JobRow, RunRow, AttemptRow, RepairRow, JobEvent, DocumentRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +160,8 @@ _OF: Mapping[type[Any], _Table] = {
     RunRow: _Table.of(RunRow, "runs", "run_id"),
     AttemptRow: _Table.of(AttemptRow, "attempts", "attempt"),
     RepairRow: _Table.of(RepairRow, "repairs", "repair_id"),
+    TriggerRow: _Table.of(TriggerRow, "triggers", "trigger_id"),
+    TickRow: _Table.of(TickRow, "ticks", "tick_id"),
     JobEvent: _Table.of(JobEvent, "events", "sequence"),
     DocumentRow: _Table.of(DocumentRow, "documents", "key"),
 }
@@ -225,9 +251,8 @@ class Store(Reader):
             if found:
                 shutil.copyfile(path, path.with_suffix(f".format-{found}.db"))
             with self.transaction():
-                for statements in _FORMATS[found:]:
-                    for statement in statements.split(";\n"):
-                        self._connection.execute(statement)
+                for statement in _TABLES.split(";\n"):
+                    self._connection.execute(statement)
                 self._connection.execute(f"PRAGMA user_version = {FORMAT}")
         (self._next,) = self._connection.execute("SELECT next FROM ids").fetchone()
         self._kept = self._next
@@ -260,22 +285,51 @@ class Store(Reader):
         self._next += 1
         return int(self._next - 1)
 
-    def insert(self, row: JobRow | RunRow | AttemptRow | RepairRow | JobEvent | DocumentRow) -> int:
-        """Adds a row; a document takes the place of one with its key.
+    def insert(self, row: AnyRow) -> int:
+        """Adds a row.
 
         Returns:
-            Its key, if that is a number.
+            Its key.
         """
+        return int(self._insert("INSERT", row).lastrowid or 0)
+
+    def insert_new(self, row: AnyRow) -> int | None:
+        """Adds a row unless one of the same kind is there that must be the only one.
+
+        Returns:
+            Its key; None if it was there.
+        """
+        found = self._insert("INSERT OR IGNORE", row)
+        return int(found.lastrowid or 0) if found.rowcount else None
+
+    def put(self, row: AnyRow) -> None:
+        """Adds a row, or writes it in the place of the one with its key."""
+        self._insert("INSERT OR REPLACE", row)
+
+    def _insert(self, verb: str, row: AnyRow) -> sqlite3.Cursor:
         table = _OF[type(row)]
-        verb = "REPLACE" if isinstance(row, DocumentRow) else "INSERT"
-        columns = [c for c in table.columns if c != "sequence"]
+        columns = [c for c in table.columns if c not in ("sequence", "tick_id")]
         names = ", ".join(f'"{column}"' for column in columns)
         marks = ", ".join("?" for _ in columns)
         values = [table.write(column, getattr(row, column)) for column in columns]
-        found = self._connection.execute(
+        return self._connection.execute(
             f"{verb} INTO {table.name} ({names}) VALUES ({marks})", values
         )
-        return int(found.lastrowid or 0)
+
+    def seen_files(self, trigger_id: str) -> set[str]:
+        """Names of files that have begun a run, or were there before the trigger was."""
+        text = "SELECT name FROM seen_files WHERE trigger_id = ?"
+        return {name for (name,) in self._connection.execute(text, (trigger_id,))}
+
+    def see_files(self, trigger_id: str, names: Sequence[str]) -> None:
+        """Remembers names of files."""
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO seen_files VALUES (?, ?)", [(trigger_id, n) for n in names]
+        )
+
+    def forget_files(self, trigger_id: str) -> None:
+        """Forgets the files of a trigger that is no more."""
+        self._connection.execute("DELETE FROM seen_files WHERE trigger_id = ?", (trigger_id,))
 
     def update(self, row: type[Any], key: int, **changes: Any) -> None:
         """Changes columns of a row."""

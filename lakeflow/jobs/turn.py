@@ -20,12 +20,14 @@ class Turn:
         now: Milliseconds since 1970; the same for all of it.
         effects: Called in order once the transaction is durable.
         events: What happened.
+        changed_jobs: Jobs that were created, changed or removed.
     """
 
     store: Store
     now: int
     effects: list[Callable[[], None]] = field(default_factory=list)
     events: list[JobEvent] = field(default_factory=list)
+    changed_jobs: set[int] = field(default_factory=set)
 
     def tell(self, type: str, message: str, **about: Any) -> None:  # noqa: A002 - the event's own word
         """Writes an event."""

@@ -18,6 +18,7 @@ from lakeflow.jobs.turn import Turn
 from lakeflow.server.answers import Refused, Reply, failure, missing
 from lakeflow.server.compose import Server
 from lakeflow.server.routes import MOST_BYTES, Table, reply_of
+from lakeflow.server.statements import Statements
 
 Answer = TypeVar("Answer")
 
@@ -40,6 +41,7 @@ class Api:
         self.clock = clock or SystemClock()
         self.user = user_name()
         self.home.workspace.mkdir(parents=True, exist_ok=True)
+        self.statements = Statements(self.home.folder / "statements", server.settings, self.now)
         self.counted: dict[tuple[str, int], int] = {}
         self._counting = threading.Lock()
 
@@ -96,6 +98,10 @@ class Api:
         """Milliseconds since 1970."""
         return int(self.clock.now().timestamp() * 1000)
 
+    def close(self) -> None:
+        """Ends what runs beside the calls."""
+        self.statements.close()
+
     # What clients have saved
 
     def document(self, kind: str, name: str, said: str) -> dict[str, Any]:
@@ -132,15 +138,39 @@ class Api:
 
 def put(turn: Turn, kind: str, name: str, value: Mapping[str, Any]) -> None:
     """Saves something within a turn."""
-    turn.store.insert(DocumentRow(f"{kind}/{name}", kind, value, turn.now))
+    turn.store.put(DocumentRow(f"{kind}/{name}", kind, value, turn.now))
 
 
 @cache
 def table() -> Table:
     """All routes."""
-    from lakeflow.server import changes, identity, jobs_api, permissions, runs_api
+    from lakeflow.server import (
+        changes,
+        compute,
+        identity,
+        jobs_api,
+        permissions,
+        pipelines_api,
+        queries,
+        runs_api,
+        secret_scopes,
+        statements_api,
+        workspace_api,
+    )
 
-    modules = (jobs_api, runs_api, permissions, identity, changes)
+    modules = (
+        jobs_api,
+        runs_api,
+        pipelines_api,
+        queries,
+        compute,
+        workspace_api,
+        secret_scopes,
+        statements_api,
+        permissions,
+        identity,
+        changes,
+    )
     return Table(route for module in modules for route in module.ROUTES.all)
 
 

@@ -20,6 +20,8 @@ from lakeflow.jobs.tasks.context import Given
 from lakeflow.jobs.turn import Turn
 from lakeflow.jobs.workers import Workers
 from lakeflow.server.inline import Dispatch, InlineRunner
+from lakeflow.server.localise import localised, saved_query
+from lakeflow.server.senses import Senses
 from lakeflow.server.tasks import SqlTask
 
 Answer = TypeVar("Answer")
@@ -58,7 +60,8 @@ class Server:
         self._workers = Workers(str(self.home.database), _GIVEN, at_most=slots)
         inline = InlineRunner({"sql_task": partial(SqlTask, settings)}, slots)
         types = frozenset({"sql_task"})
-        self._runner = Dispatch(inline, types, self._workers, settings.environment())
+        localise = partial(localised, self.home)
+        self._runner = Dispatch(inline, types, self._workers, settings.environment(), localise)
         try:
             self._store = Store(self.home.database)
             self.scheduler = Scheduler(
@@ -77,6 +80,7 @@ class Server:
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._serve, name="scheduler", daemon=True)
         self._thread.start()
+        self.senses = Senses(self.scheduler, settings, partial(saved_query, self.home))
 
     def _serve(self) -> None:
         try:
@@ -104,6 +108,10 @@ class Server:
         """Says where the API is, to those who meet the lock."""
         self._lock.tell({"address": address})
 
+    def end_cluster(self, name: str) -> None:
+        """Ends a process that tasks share, once those that it was given have ended."""
+        self._runner.end_cluster(name)
+
     def wait(self) -> None:
         """Waits until the scheduler has ended, by itself or because it was closed."""
         self._thread.join()
@@ -121,6 +129,7 @@ class Server:
 
     def close(self) -> None:
         """Stops every task, without an end to its run; the next server goes on with them."""
+        self.senses.close()
         self.scheduler.close()
         self._thread.join()
         self._runner.close()

@@ -106,7 +106,8 @@ def serve(
         with Server(folder, settings, address=where, listeners=[changes.tell]) as server:
             token, file = token_of(server.home.folder, given)
             guard = Guard(token, ITSELF | _names(address), address.scheme)
-            web = _web(Http(Api(server), guard, changes), address)
+            api = Api(server)
+            web = _web(Http(api, guard, changes), address)
             # On a thread of its own it leaves the signals to the command line.
             thread = threading.Thread(target=web.run, args=([listening],), name="http")
             watching = threading.Thread(target=_watch, args=(server, stop), daemon=True)
@@ -119,6 +120,7 @@ def serve(
             changes.close()
             web.should_exit = True
             thread.join()
+            api.close()
             if server.failure is not None:
                 raise LakeflowError(f"The scheduler had to stop: {server.failure}.")
 

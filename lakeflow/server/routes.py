@@ -24,7 +24,8 @@ class Parameter:
 
     Args:
         name: As it is written.
-        shape: `text`, `number`, `flag`, `texts`, `list`, `object` or `any`.
+        shape: `text`, `secret` (a text that no message repeats), `number`,
+            `flag`, `texts`, `list`, `object` or `any`.
         required: Whether it has to be there.
         meaning: What it says.
     """
@@ -183,6 +184,7 @@ class Table:
         Raises:
             Refused: There is none, or none with this method.
         """
+        path = path.rstrip("/") or "/"
         found: dict[str, tuple[Route, Mapping[str, str]]] = {
             name: (route, {}) for name, route in self._plain.get(path, {}).items()
         }
@@ -237,7 +239,8 @@ def _shaped(parameter: Parameter, value: Any) -> Any:
     fits, said = _SHAPES[parameter.shape]
     found = fits(value)
     if found is None:
-        raise invalid(f"{parameter.name} is {said}, not {value!r}.")
+        seen = "" if parameter.shape == "secret" else f", not {value!r}"
+        raise invalid(f"{parameter.name} is {said}{seen}.")
     return found
 
 
@@ -270,6 +273,7 @@ def _texts(value: Any) -> list[str] | None:
 _SHAPES: Mapping[str, tuple[Callable[[Any], Any], str]] = {
     "any": (lambda value: value, ""),
     "text": (_text, "a text"),
+    "secret": (_text, "a text"),
     "number": (_number, "a whole number"),
     "flag": (_flag, "true or false"),
     "texts": (_texts, "a list of texts"),

@@ -73,7 +73,7 @@ class RunView:
             "queue_duration": (row.started or row.created) - row.created,
             "job_parameters": self._parameters(),
             "job_clusters": list(row.settings.get("job_clusters") or ()),
-            "overriding_parameters": {},
+            "overriding_parameters": dict(row.legacy),
             **state_and_status(self._standing()),
         }
         if row.trigger_info:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lakeflow.jobs import control
+from lakeflow.jobs.parameters import LEGACY
 from lakeflow.jobs.rows import AttemptRow, DocumentRow, RunRow
 from lakeflow.jobs.store import Reader
 from lakeflow.jobs.turn import Turn
@@ -60,7 +61,7 @@ def run_now(api: Api, request: Request) -> Any:
             api.server.scheduler,
             turn,
             request["job_id"],
-            parameters=_texts(request.get("job_parameters") or {}),
+            request=request.values,
             only=request.get("only") or (),
             token=token(request),
             overrides=overrides,
@@ -257,7 +258,7 @@ def repair(api: Api, request: Request) -> Any:
             tasks=tasks,
             all_failed=bool(request.get("rerun_all_failed_tasks")),
             with_dependents=bool(request.get("rerun_dependent_tasks")),
-            parameters=_texts(request.get("job_parameters") or {}),
+            request=_again(request),
             latest=request.get("latest_repair_id"),
         )
     )
@@ -320,8 +321,7 @@ def _refuse_used(turn: Turn, found: str | None) -> None:
         )
 
 
-def _texts(given: dict[str, Any]) -> dict[str, str]:
-    for name, value in given.items():
-        if not isinstance(value, str):
-            raise invalid(f"job_parameters.{name} is a text, not {value!r}.", "Put it in quotes.")
-    return given
+def _again(request: Request) -> dict[str, Any]:
+    """What a repair says of parameters."""
+    said = ("job_parameters", *LEGACY)
+    return {name: request[name] for name in said if name in request.values}

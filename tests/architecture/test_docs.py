@@ -14,6 +14,9 @@ import pytest
 from lakeflow.cli.interrupt import INTERRUPTED
 from lakeflow.cli.main import COMMANDS, UNEXPECTED, group
 from lakeflow.core.settings import Settings
+from lakeflow.jobs.shapes import BUNDLE, PROJECT, TARGET
+from lakeflow.jobs.triggers import FIELDS
+from lakeflow.jobs.variables import KEYS as VARIABLE_KEYS
 from lakeflow.pipelines.spec import KEYS
 
 
@@ -73,6 +76,31 @@ def test_every_key_of_a_project_file_is_in_the_docs(root):
     assert sorted(re.findall(r"^\| `(\w+)` \| (?:done|recorded) \|", text, re.MULTILINE)) == sorted(
         KEYS
     )
+
+
+def test_every_field_of_a_trigger_is_in_the_docs(root):
+    text = (root / "docs/triggers.md").read_text()
+    fields = {f"{outer}.{name}".lstrip(".") for outer, names in FIELDS.items() for name in names}
+    rows = re.findall(r"^\| ((?:`[\w.]+`,? ?)+) \| (?:done|recorded) \|", text, re.MULTILINE)
+    assert sorted(name for row in rows for name in re.findall(r"[\w.]+", row)) == sorted(fields)
+
+
+@pytest.mark.parametrize(
+    ("start", "keys"),
+    [
+        ("## lakeflow.yml", PROJECT["file"]),
+        ("## databricks.yml", {*BUNDLE["file"], "targets", "variables"}),
+        ("In `bundle`:", BUNDLE["bundle"].keys() - {"target", "environment"}),
+        ("### Targets", TARGET),
+        ("### Modes and presets", BUNDLE["presets"]),
+        ("## Variables", VARIABLE_KEYS),
+    ],
+)
+def test_every_key_of_a_file_that_declares_jobs_is_in_the_docs(root, start, keys):
+    text = (root / "docs/job-files.md").read_text()
+    table = text[text.index(start) :].partition("\n|")[2].partition("\n\n")[0]
+    found = re.findall(r"^\| `(\w+)` \| (?:done|recorded|refused) \|", table, re.MULTILINE)
+    assert sorted(found) == sorted(keys)
 
 
 def test_every_folder_of_tests_is_in_their_document(root, files):

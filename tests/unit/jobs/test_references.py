@@ -374,9 +374,9 @@ def test_check_tells_all_errors_and_looks_into_for_each_tasks():
         ],
     }
     assert [error.message.partition(": ")[0] for error in check(settings)] == [
-        "parameters[a].default",
-        "parameters[b].default",
-        "parameters[b].default",
+        "parameters[a]",
+        "parameters[b]",
+        "parameters[b]",
         "tasks[x].for_each_task.inputs",
         "tasks[x].for_each_task.task.notebook_task.base_parameters.x[0]",
         "tasks[y].condition_task.left",

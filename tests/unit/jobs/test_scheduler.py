@@ -405,7 +405,7 @@ def test_a_deleted_job_cancels_its_runs_and_keeps_their_history(world):
 def test_a_request_that_fails_leaves_nothing(world):
     job = world.job({"name": "j", "tasks": [script("a")]})
     with pytest.raises(ConfigurationError, match="parameter 'q'"):
-        world.run(job, parameters={"q": "1"})
+        world.run(job, request={"job_parameters": {"q": "1"}})
     assert world.store.count(RunRow) == 0
 
 

@@ -1,0 +1,1 @@
+"""Databricks asset bundles: `databricks.yml` and what it includes, as values."""

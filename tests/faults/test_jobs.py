@@ -1,0 +1,161 @@
+"""A server of jobs is killed everywhere: no run is lost or doubled, and no process is left."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lakeflow.core.failpoints import NAMES
+from lakeflow.jobs.leftovers import MARK
+from lakeflow.jobs.model import Result
+from lakeflow.jobs.rows import AttemptRow, RunRow, TickRow
+from lakeflow.jobs.store import Reader
+
+POINTS = sorted(name for name in NAMES if name.startswith("jobs."))
+SOONEST = 2.0
+"""Seconds from the start of a server to its first task, that the issue asks for."""
+
+
+class Hunt:
+    """A home whose server is started until all is done."""
+
+    def __init__(self, home: Path, tally: Counter[str]) -> None:
+        self.home = home
+        self.tally = tally
+        self.runs = 3
+
+    def start(self, failpoint: str = "", seconds: float | None = None) -> int:
+        """Runs a server to its end; kills it after some seconds."""
+        (self.home / "first-work").unlink(missing_ok=True)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.jobserver", str(self.home), str(self.runs)],
+            env={**os.environ, "LAKEFLOW_FAILPOINT": failpoint},
+            stderr=subprocess.PIPE,
+        )
+        try:
+            _, said = process.communicate(timeout=seconds or 60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            _, said = process.communicate()
+            assert seconds is not None, said.decode()
+        if process.returncode == -signal.SIGKILL:
+            self.tally["kills"] += 1
+            self._nothing_is_left()
+        else:
+            assert process.returncode == 0, said.decode()
+        return process.returncode
+
+    def _nothing_is_left(self) -> None:
+        left = [each for each in psutil.process_iter() if self._is_ours(each)]
+        _, alive = psutil.wait_procs(left, timeout=10)
+        self.tally["orphans"] += len(alive)
+        assert not alive
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        try:
+            return str(self.home) in process.environ().get(MARK, "")
+        except psutil.Error:
+            return False
+
+    def check(self) -> None:
+        """What holds once the client has seen the end of everything."""
+        self._nothing_is_left()
+        reader = Reader(self.home / "jobs.db")
+        self._check_ticks(reader)
+        runs = reader.select(RunRow, "type = 'JOB_RUN' AND trigger = 'ONE_TIME'")
+        accepted = [line.split() for line in (self.home / "accepted").read_text().splitlines()]
+        named = {row.token: row.run_id for row in runs}
+        lost = [run for token, run in accepted if named.get(token) != int(run)]
+        self.tally["lost"] += len(lost)
+        self.tally["doubled"] += len(runs) - len({row.token for row in runs})
+        assert not lost
+        assert len(runs) == self.runs == len(named)
+        effects = Counter((self.home / "effects").read_text().split())
+        for row in runs:
+            assert row.result is Result.SUCCESS
+            attempts = reader.select(AttemptRow, "run_id = ? ORDER BY attempt", (row.run_id,))
+            assert all(each.state == "TERMINATED" for each in attempts)
+            newest = {(each.task_key, each.iteration): each.result for each in attempts}
+            assert newest.pop(("no", None)) is Result.EXCLUDED
+            assert set(newest.values()) == {Result.SUCCESS}
+            for key in ("first", "yes", "last", "fan.1", "fan.2", "fan.3"):
+                assert effects[f"{row.run_id}.{key}"] >= 1
+            good = Counter(
+                (each.task_key, each.iteration)
+                for each in attempts
+                if each.result is Result.SUCCESS and each.task_key != "fan"
+            )
+            assert set(good.values()) == {1}, "what has succeeded does not run again"
+        reader.close()
+
+    def _check_ticks(self, reader: Reader) -> None:
+        """Each minute from the first tick to the last has one, and each tick one run."""
+        ticks = reader.select(TickRow, "1 ORDER BY fire_time")
+        times = [tick.fire_time for tick in ticks]
+        assert times == [*range(times[0], times[-1] + 1, 60_000)]
+        begun = reader.select(RunRow, "trigger = 'PERIODIC'")
+        assert {tick.outcome for tick in ticks} == {"FIRED"}
+        self.tally["doubled"] += len(begun) - len({row.trigger_info["time"] for row in begun})
+        assert sorted(row.run_id for row in begun) == sorted(tick.run_id for tick in ticks)
+        assert sorted(row.trigger_info["time"] for row in begun) == times
+        self.tally["ticks"] += len(ticks)
+
+
+@pytest.fixture
+def hunt(tmp_path: Path, tally: Counter[str]) -> Hunt:
+    """A server without jobs."""
+    return Hunt(tmp_path, tally)
+
+
+def test_a_server_that_nobody_kills(hunt: Hunt) -> None:
+    assert hunt.start() == 0
+    hunt.check()
+    assert float((hunt.home / "first-work").read_text()) < SOONEST
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("nth", [1, 2, 5])
+@pytest.mark.parametrize("point", POINTS)
+def test_a_server_killed_at_a_failpoint(hunt: Hunt, point: str, nth: int) -> None:
+    if point == "jobs.recover.swept":
+        assert hunt.start("jobs.attempt.handed:3:kill") == -signal.SIGKILL
+        nth = 1
+    code = hunt.start(f"{point}:{nth}:kill")
+    assert code == -signal.SIGKILL or (point, nth) == ("jobs.repair.written", 5)
+    assert hunt.start() == 0
+    hunt.check()
+
+
+def hunted(hunt: Hunt, seed: int, kills: int) -> None:
+    """Kills a server so many times, at passages and moments taken by chance."""
+    chance = random.Random(seed)
+    print(f"seed {seed}")
+    while hunt.tally["kills"] < kills:
+        if chance.random() < 0.8:
+            point = chance.choice(POINTS)
+            code = hunt.start(f"{point}:{chance.randint(1, 5)}:kill")
+        else:
+            code = hunt.start(seconds=chance.uniform(0.1, 0.8))
+        if code == 0:  # all is done; there has to be something that can be killed
+            hunt.runs += 2
+    assert hunt.start() == 0
+    hunt.check()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_server_killed_by_chance(hunt: Hunt, seed: int) -> None:
+    hunted(hunt, seed, 5)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("seed", range(100, 125))
+def test_a_server_killed_by_chance_many_times(hunt: Hunt, seed: int) -> None:
+    hunted(hunt, seed, 8)
