@@ -228,6 +228,12 @@ class Reader:
         (found,) = self._connection.execute(text, values).fetchone()
         return int(found)
 
+    def totals(self, table: str) -> list[tuple[str, str | None, int]]:
+        """How many rows of `runs` or `attempts` have which state and result."""
+        assert table in ("runs", "attempts")
+        text = f"SELECT state, result, count(*) FROM {table} GROUP BY 1, 2 ORDER BY 1, 2"
+        return list(self._connection.execute(text))
+
     def settings_of(self, job_id: int, version: int) -> dict[str, Any] | None:
         """What a job was in an earlier version."""
         found = self._connection.execute(

@@ -149,6 +149,7 @@ def table() -> Table:
         compute,
         identity,
         jobs_api,
+        openapi,
         permissions,
         pipelines_api,
         queries,
@@ -169,6 +170,7 @@ def table() -> Table:
         statements_api,
         permissions,
         identity,
+        openapi,
         changes,
     )
     return Table(route for module in modules for route in module.ROUTES.all)

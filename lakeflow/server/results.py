@@ -11,7 +11,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from lakeflow.core.schema import NTZ, Array, DataType, Decimal, Field, Map, Struct
+from lakeflow.core.schema import (
+    BIGINT,
+    BOOLEAN,
+    DATE,
+    INT,
+    NTZ,
+    SMALLINT,
+    STRING,
+    TINYINT,
+    Array,
+    DataType,
+    Decimal,
+    Field,
+    Map,
+    Struct,
+)
 from lakeflow.core.values import json_value
 
 if TYPE_CHECKING:
@@ -27,6 +42,7 @@ MEDIA: Mapping[str, str] = {
 }
 """What each form is to HTTP."""
 
+_ALIKE = frozenset({BOOLEAN, TINYINT, SMALLINT, INT, BIGINT, STRING, DATE})
 _NAMES: Mapping[str, str] = {
     "tinyint": "BYTE",
     "smallint": "SHORT",
@@ -119,6 +135,15 @@ def as_text(value: Any, kind: DataType) -> str | None:
     return json.dumps(found, ensure_ascii=False, separators=(",", ":"))
 
 
+def texts_of(column: pa.Array, kind: DataType) -> list[str | None]:
+    """The texts of a column; Arrow makes those of types that it writes in the same way."""
+    import pyarrow as pa
+
+    if kind in _ALIKE:
+        return list(column.cast(pa.string()).to_pylist())
+    return [as_text(value, kind) for value in column.to_pylist()]
+
+
 class Cut:
     """Cuts batches into parts of a result.
 
@@ -167,10 +192,10 @@ class Cut:
     def _texts(self, batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, int, int]]:
         kinds = [each.type for each in self._columns]
         for batch in batches:
-            values = [column.to_pylist() for column in batch.columns]
-            for row in zip(*values, strict=True):
-                text = self._line([as_text(v, k) for v, k in zip(row, kinds, strict=True)])
-                size = len(text.encode())
+            texts = [texts_of(c, kind) for c, kind in zip(batch.columns, kinds, strict=True)]
+            for row in zip(*texts, strict=True):
+                text = self._line(row)
+                size = len(text.encode()) + 1
                 if not self._room(1, size):
                     self.truncated = True
                     return

@@ -12,6 +12,7 @@ from lakeflow.jobs.turn import Turn
 from lakeflow.server import paging
 from lakeflow.server.answers import invalid, missing
 from lakeflow.server.jobs_api import VERSIONS, accepted, find, token
+from lakeflow.server.notebook_page import views_of
 from lakeflow.server.outputs import output_of
 from lakeflow.server.routes import Request, Routes
 from lakeflow.server.run_view import RunView
@@ -177,22 +178,24 @@ def list_runs(api: Api, request: Request) -> Any:
 @ROUTES.add("GET", "jobs/runs/get-output", "run_id* number One task of a run.")
 def get_output(api: Api, request: Request) -> Any:
     """What one task has given, and the end of what it has printed."""
-
-    def read(reader: Reader) -> tuple[RunView, AttemptRow]:
-        row, attempt = _run_or_task(reader, request["run_id"])
-        view = RunView.of(reader, row, request.origin, api.user)
-        if attempt is None:
-            tasks = list(view.newest().values())
-            if len(tasks) != 1:
-                raise invalid(
-                    "Retrieving the output of runs with multiple tasks is not supported.",
-                    "Ask for the run_id of one of its tasks.",
-                )
-            (attempt,) = tasks
-        return view, attempt
-
-    view, attempt = api.read(read)
+    view, attempt = api.read(lambda reader: _one_task(api, request, reader))
     return output_of(api.home, view, attempt)
+
+
+@ROUTES.add(
+    "GET",
+    "jobs/runs/export",
+    """
+    run_id*          number  One task of a run.
+    views_to_export  text    CODE, DASHBOARDS or ALL; there are no dashboards.
+    """,
+)
+def export(api: Api, request: Request) -> Any:
+    """The notebooks that one task has run, as pages."""
+    view, attempt = api.read(lambda reader: _one_task(api, request, reader))
+    if request.get("views_to_export") == "DASHBOARDS":
+        return {"views": []}
+    return {"views": views_of(api.home.attempt(view.row.run_id, attempt.attempt))}
 
 
 @ROUTES.add("POST", "jobs/runs/cancel", "run_id* number The run, or one task of a run.")
@@ -311,6 +314,21 @@ def _run_or_task(reader: Reader, number: int) -> tuple[RunRow, AttemptRow | None
     if row is None:
         raise missing(f"Run {number} does not exist.")
     return row, attempt
+
+
+def _one_task(api: Api, request: Request, reader: Reader) -> tuple[RunView, AttemptRow]:
+    """The task that is meant: by its own id, or by that of a run that has no other."""
+    row, attempt = _run_or_task(reader, request["run_id"])
+    view = RunView.of(reader, row, request.origin, api.user)
+    if attempt is None:
+        tasks = list(view.newest().values())
+        if len(tasks) != 1:
+            raise invalid(
+                "Retrieving the output of runs with multiple tasks is not supported.",
+                "Ask for the run_id of one of its tasks.",
+            )
+        (attempt,) = tasks
+    return view, attempt
 
 
 def _refuse_used(turn: Turn, found: str | None) -> None:

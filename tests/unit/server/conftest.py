@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.service import jobs
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 
@@ -63,3 +69,52 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     yield found
     if found.process.poll() is None:
         found.stop()
+
+
+class Client(WorkspaceClient):
+    """The client that Databricks ships, which counts what it asks."""
+
+    def __init__(self, served: Served) -> None:
+        super().__init__(host=served.address, token=served.token)
+        self.served = served
+        self.calls = 0
+        do = self.api_client.do
+
+        def counted(*given: Any, **named: Any) -> Any:
+            self.calls += 1
+            return do(*given, **named)
+
+        self.api_client.do = counted
+
+    def ended(self, run_id: int, times: int = 1) -> jobs.Run:
+        """The run once it is over, so many times: its events are followed, nobody polls."""
+        with closing(self.events(run_id)) as events:
+            over = (each for each in events if each["type"] in ("run.ended", "run.skipped"))
+            for _ in range(times):
+                next(over)
+        return self.jobs.get_run(run_id)
+
+    def events(self, run_id: int, after: int = 0) -> Generator[dict[str, Any], None, None]:
+        """Events of a run as they happen."""
+        address = f"{self.served.address}/api/lakeflow/events?run_id={run_id}&after={after}"
+        asked = urllib.request.Request(
+            address, headers={"Authorization": f"Bearer {self.served.token}"}
+        )
+        with urllib.request.urlopen(asked, timeout=60) as answer:
+            for line in answer:
+                if line.startswith(b"data: "):
+                    yield json.loads(line.removeprefix(b"data: "))
+
+
+@pytest.fixture(scope="module")
+def shared(served: Served) -> Client:
+    """The client of a test file."""
+    return Client(served)
+
+
+@pytest.fixture
+def client(shared: Client, record_property: Callable[[str, object], None]) -> Iterator[Client]:
+    """The client; how often it has asked is said after all tests."""
+    before = shared.calls
+    yield shared
+    record_property("sdk_calls", shared.calls - before)
