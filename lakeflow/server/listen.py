@@ -61,7 +61,7 @@ def check_reach(address: Address, token: str | None) -> None:
         raise ConfigurationError("--tls-cert and --tls-key belong together.")
     if is_loopback(address.host):
         return
-    lacking = [] if token else [f"the variable {TOKEN}"]
+    lacking = [] if token else [TOKEN]
     lacking += [] if address.certificate else ["--tls-cert and --tls-key"]
     if lacking:
         raise ConfigurationError(
