@@ -69,7 +69,7 @@ class Fit:
             )
         if shape in self.objects:
             return self._object(node, shape, path)
-        return _scalar(node, shape)
+        return _scalar(node, shape, path)
 
     def _object(self, node: Node, kind: str, path: Path) -> Node:
         self._expect(node, Mapping, path)
@@ -95,14 +95,27 @@ class Fit:
             )
 
 
-def _scalar(node: Node, shape: str) -> Node:
+_WHOLE = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+_TYPES: Mapping[str, tuple[type, str]] = {
+    "text": (str, "a text"),
+    "number": (int, "a whole number"),
+    "flag": (bool, "true or false"),
+}
+
+
+def _scalar(node: Node, shape: str, path: Path) -> Node:
     value = node.value
     if shape in ("text", "scalar") and not isinstance(value, str) and node.text is not None:
         return Node(node.text, node.location)
-    if not isinstance(value, str):
-        return node
-    if shape == "number" and re.fullmatch(r"-?[0-9]{1,18}", value, re.ASCII):
+    if shape == "number" and isinstance(value, str) and _WHOLE.fullmatch(value):
         return Node(int(value), node.location)
     if shape == "flag" and value in ("true", "false"):
         return Node(value == "true", node.location)
+    kind, wanted = _TYPES.get(shape, (object, ""))
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise ConfigurationError(
+            f"{write_path(path)} is not {wanted}.",
+            location=node.location,
+            hint="Write true or false." if kind is bool else None,
+        )
     return node

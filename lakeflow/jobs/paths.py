@@ -13,8 +13,8 @@ from lakeflow.core.names import nearest
 from lakeflow.jobs import tree
 from lakeflow.jobs.tree import Node
 
-NOTEBOOK, FILE, FOLDER, LIBRARY, DEPENDENCY, PATTERN = (
-    "notebook", "file", "folder", "library", "dependency", "pattern",
+NOTEBOOK, FILE, FOLDER, LIBRARY, DEPENDENCY, PATTERN, PIPELINE = (
+    "notebook", "file", "folder", "library", "dependency", "pattern", "pipeline",
 )  # fmt: skip
 
 _TASK: dict[tuple[str, ...], str] = {
@@ -23,6 +23,7 @@ _TASK: dict[tuple[str, ...], str] = {
     ("sql_task", "file", "path"): FILE,
     ("dbt_task", "project_directory"): FOLDER,
     ("dbt_task", "profiles_directory"): FOLDER,
+    ("pipeline_task", "pipeline_id"): PIPELINE,
     ("scala_task", "file"): FILE,
     ("r_task", "file"): FILE,
     ("libraries", "*", "whl"): LIBRARY,
@@ -38,6 +39,7 @@ PATHS: Mapping[str, Mapping[tuple[str, ...], str]] = {
             ("tasks", "*", "for_each_task", "task", *path): kind for path, kind in _TASK.items()
         },
         ("environments", "*", "spec", "dependencies", "*"): DEPENDENCY,
+        ("environment_variables", "*", "spec", "files", "*"): FILE,
     },
     "pipelines": {
         ("path",): FILE,
@@ -57,6 +59,8 @@ PATHS: Mapping[str, Mapping[tuple[str, ...], str]] = {
 
 NOTEBOOKS = (".py", ".ipynb", ".sql", ".scala", ".r", ".R")
 """Endings that the path of a notebook may leave out."""
+
+_SOUGHT = (NOTEBOOK, FILE, FOLDER, PIPELINE)
 
 _ELSEWHERE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|/|~|\$\{|\{\{")
 
@@ -97,6 +101,8 @@ class Paths:
                 return f"{option} {self._path(rest, FILE if option else LIBRARY, location)}".strip()
             if option or not rest.endswith(".whl"):
                 return text
+        if role == PIPELINE and "/" not in text:  # an id or a key
+            return text
         if self.deployed and text.startswith(f"{self.deployed}/"):
             found = PurePosixPath(text.removeprefix(f"{self.deployed}/"))
             return self._existing(found, role, location)
@@ -112,14 +118,16 @@ class Paths:
     def _existing(self, path: PurePosixPath, role: str, location: Location) -> str:
         """The path, or that of the notebook that it means; tells if there is nothing."""
         at = self.folder / path
-        if role not in (NOTEBOOK, FILE, FOLDER) or os.path.exists(at):  # noqa: PTH110, odd names
+        if role not in _SOUGHT or os.path.exists(at):  # noqa: PTH110, odd names
             return str(path)
         if role == NOTEBOOK:
             for ending in NOTEBOOKS:
                 if os.path.isfile(f"{at}{ending}"):  # noqa: PTH113, odd names
                     return f"{path}{ending}"
         beside = os.listdir(at.parent) if os.path.isdir(at.parent) else []  # noqa: PTH112, PTH208
-        what = {FOLDER: "folder", NOTEBOOK: "notebook"}.get(role, "file")
+        what = {FOLDER: "folder", NOTEBOOK: "notebook", PIPELINE: "file or folder"}.get(
+            role, "file"
+        )
         self.missing(f"There is no {what} {path}.", location, nearest(at.name, beside))
         return str(path)
 

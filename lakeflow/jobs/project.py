@@ -135,7 +135,7 @@ def load_project(
     paths = Paths(path.parent, files.names, refuse)
     kinds = {kind: _section(root, kind, paths) for kind in ("jobs", "pipelines")}
     found = assemble(Node({"resources": Node(kinds, root.location)}, root.location))
-    return Declared(name.text, path.parent, found["jobs"], found["pipelines"])
+    return Declared(name.text, path.parent.absolute(), found["jobs"], found["pipelines"])
 
 
 def _section(root: Node, kind: str, paths: Paths) -> Node:

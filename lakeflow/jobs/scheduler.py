@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from lakeflow.core.clock import Clock
-from lakeflow.core.errors import ConfigurationError
+from lakeflow.core.errors import ConfigurationError, LakeflowError
 from lakeflow.core.failpoints import failpoint
 from lakeflow.jobs.active import ActiveRun, Unit, restore, tasks_of
 from lakeflow.jobs.advance import Advance
@@ -107,7 +107,8 @@ class Scheduler:
     def ask(self, call: Callable[[Turn], Answer]) -> Future[Answer]:
         """Has something done within the next turn; the answer is there once it is durable."""
         answer: Future[Answer] = Future()
-        self._put(_Request(call, answer))
+        if not self._put(_Request(call, answer)):
+            answer.set_exception(LakeflowError("The server is closing."))
         return answer
 
     def _started(self, attempt: int, epoch: int, process: Process | None) -> None:
@@ -116,10 +117,13 @@ class Scheduler:
     def _ended(self, attempt: int, epoch: int, outcome: Outcome) -> None:
         self._put(_Ended(attempt, epoch, outcome))
 
-    def _put(self, message: _Request | _Started | _Ended) -> None:
+    def _put(self, message: _Request | _Started | _Ended) -> bool:
         with self._woken:
+            if self._closing:
+                return False
             self._inbox.append(message)
             self._woken.notify()
+        return True
 
     def close(self) -> None:
         """Has `serve` return."""
@@ -144,9 +148,11 @@ class Scheduler:
             due = self.turn()
             with self._woken:
                 if self._closing:
-                    return
+                    break
                 if not self._inbox:
                     self._woken.wait(None if due is None else max(due - self._now(), 0) / 1000)
+
+        self.give_up(LakeflowError("The server is closing."))
 
     def turn(self) -> int | None:
         """Takes in what has happened and does what follows.

@@ -142,7 +142,7 @@ class Resolver:
 
 def _nowhere(path: Path, depth: int, node: Node, location: Location) -> ConfigurationError:
     part = path[depth]
-    around = write_path(path[:depth])
+    around = write_path(path[:depth]) or "the project"
     if path[:depth] in (("var",), ("variables",)):
         message = f"There is no variable {part}."
         hint = nearest(str(part), node.mapping) or "Declare it under variables:."

@@ -15,7 +15,7 @@ Path = tuple[str | int, ...]
 
 Scalar = str | int | float | bool | None
 
-LARGEST = 100_000
+LARGEST = 500_000
 """Values that a file may come to once its anchors, variables and references are written out."""
 
 

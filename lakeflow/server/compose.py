@@ -20,6 +20,7 @@ from lakeflow.jobs.tasks.context import Given
 from lakeflow.jobs.turn import Turn
 from lakeflow.jobs.workers import Workers
 from lakeflow.server.inline import Dispatch, InlineRunner
+from lakeflow.server.senses import Senses
 from lakeflow.server.tasks import SqlTask
 
 Answer = TypeVar("Answer")
@@ -77,6 +78,7 @@ class Server:
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._serve, name="scheduler", daemon=True)
         self._thread.start()
+        self.senses = Senses(self.scheduler, settings)
 
     def _serve(self) -> None:
         try:
@@ -117,6 +119,7 @@ class Server:
 
     def close(self) -> None:
         """Stops every task, without an end to its run; the next server goes on with them."""
+        self.senses.close()
         self.scheduler.close()
         self._thread.join()
         self._runner.close()

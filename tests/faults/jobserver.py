@@ -2,7 +2,8 @@
 
     python -m tests.faults.jobserver HOME RUNS
 
-The client accepts RUNS runs, each under a token of its own, and writes down which were accepted;
+A schedule ticks a minute in each tenth of a second, for clocks run fast here. The client accepts
+RUNS runs, each under a token of its own, and writes down which were accepted;
 repairs each run that failed; ends when every run has succeeded.
 """
 
@@ -12,12 +13,14 @@ import os
 import sys
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from lakeflow.core.settings import Settings
 from lakeflow.jobs.control import create_job, repair, run_now
 from lakeflow.jobs.model import Result
 from lakeflow.jobs.rows import JobEvent, JobRow, RepairRow, RunRow
+from lakeflow.jobs.turn import Turn
 from lakeflow.server.compose import Server
 
 WRITE = 'import sys; open("{home}/effects", "a").write(sys.argv[1] + chr(10))'
@@ -79,6 +82,38 @@ def settings(home: Path) -> dict:
     }
 
 
+class FastClock:
+    """Tells 600 times as much as has passed since the first server of a home began."""
+
+    def __init__(self, home: Path) -> None:
+        kept = home / "clock"
+        if not kept.exists():
+            kept.write_text(repr(time.time()))
+        self._began = float(kept.read_text())
+
+    def now(self) -> datetime:
+        passed = time.time() - self._began
+        return datetime(2026, 3, 1, tzinfo=UTC) + timedelta(seconds=600 * passed)
+
+    def monotonic(self) -> float:
+        return self.now().timestamp()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds / 600)
+
+
+def scheduled() -> dict:
+    """A job that does nothing in each minute."""
+    schedule = {"quartz_cron_expression": "0 * * * * ?", "timezone_id": "UTC"}
+    gate = {"op": "EQUAL_TO", "left": "1", "right": "1"}
+    return {
+        "name": "scheduled",
+        "max_concurrent_runs": 10,
+        "schedule": {**schedule, "missed_runs": "run_all"},
+        "tasks": [{"task_key": "gate", "condition_task": gate}],
+    }
+
+
 def main() -> None:
     home, count = Path(sys.argv[1]), int(sys.argv[2])
     began = time.monotonic()
@@ -90,16 +125,21 @@ def main() -> None:
         if event.type == "run.ended":
             changed.set()
 
-    with Server(home, Settings.load({}, lakehouse=home / "lakehouse"), listeners=[heard]) as server:
+    def declared(turn: Turn, key: str, what: dict) -> int:
+        found = turn.store.select(JobRow, "key = ?", (key,))
+        if found:
+            return found[0].job_id
+        return create_job(turn, what, root=str(home), creator="me", key=key, source="here")
+
+    with Server(
+        home,
+        Settings.load({}, lakehouse=home / "lakehouse"),
+        listeners=[heard],
+        clock=FastClock(home),
+    ) as server:
         reader = server.reader()
-        jobs = reader.select(JobRow)
-        job = (
-            jobs[0].job_id
-            if jobs
-            else server.ask(
-                lambda turn: create_job(turn, settings(home), root=str(home), creator="me")
-            )
-        )
+        server.ask(lambda turn: declared(turn, "scheduled", scheduled()))
+        job = server.ask(lambda turn: declared(turn, "hunted", settings(home)))
         accepted = home / "accepted"
         known = accepted.read_text().splitlines() if accepted.exists() else []
         for number in range(len(known), count):
@@ -113,7 +153,7 @@ def main() -> None:
                 os.fsync(file.fileno())
         while True:
             changed.clear()
-            rows = reader.select(RunRow)
+            rows = reader.select(RunRow, "job_id = ?", (job,))
             for row in rows:
                 if row.state == "TERMINATED" and row.result is not Result.SUCCESS:
                     before = reader.select(RepairRow, "run_id = ? ORDER BY number", (row.run_id,))

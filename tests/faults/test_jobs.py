@@ -16,7 +16,7 @@ import pytest
 from lakeflow.core.failpoints import NAMES
 from lakeflow.jobs.leftovers import MARK
 from lakeflow.jobs.model import Result
-from lakeflow.jobs.rows import AttemptRow, RunRow
+from lakeflow.jobs.rows import AttemptRow, RunRow, TickRow
 from lakeflow.jobs.store import Reader
 
 POINTS = sorted(name for name in NAMES if name.startswith("jobs."))
@@ -69,7 +69,8 @@ class Hunt:
         """What holds once the client has seen the end of everything."""
         self._nothing_is_left()
         reader = Reader(self.home / "jobs.db")
-        runs = reader.select(RunRow)
+        self._check_ticks(reader)
+        runs = reader.select(RunRow, "type = 'JOB_RUN' AND trigger = 'ONE_TIME'")
         accepted = [line.split() for line in (self.home / "accepted").read_text().splitlines()]
         named = {row.token: row.run_id for row in runs}
         lost = [run for token, run in accepted if named.get(token) != int(run)]
@@ -94,6 +95,18 @@ class Hunt:
             )
             assert set(good.values()) == {1}, "what has succeeded does not run again"
         reader.close()
+
+    def _check_ticks(self, reader: Reader) -> None:
+        """Each minute from the first tick to the last has one, and each tick one run."""
+        ticks = reader.select(TickRow, "1 ORDER BY fire_time")
+        times = [tick.fire_time for tick in ticks]
+        assert times == [*range(times[0], times[-1] + 1, 60_000)]
+        begun = reader.select(RunRow, "trigger = 'PERIODIC'")
+        assert {tick.outcome for tick in ticks} == {"FIRED"}
+        self.tally["doubled"] += len(begun) - len({row.trigger_info["time"] for row in begun})
+        assert sorted(row.run_id for row in begun) == sorted(tick.run_id for tick in ticks)
+        assert sorted(row.trigger_info["time"] for row in begun) == times
+        self.tally["ticks"] += len(ticks)
 
 
 @pytest.fixture

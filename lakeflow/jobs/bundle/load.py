@@ -37,12 +37,11 @@ NONE: Mapping[str, str] = MappingProxyType({})
 
 @dataclass
 class _Notices:
-    found: list[Notice] = field(default_factory=list)
+    found: dict[Notice, None] = field(default_factory=dict)
+    """Each once, in the order in which they came up."""
 
     def tell(self, message: str, location: Location, hint: str) -> None:
-        notice = Notice(message, location, hint)
-        if notice not in self.found:
-            self.found.append(notice)
+        self.found[Notice(message, location, hint)] = None
 
 
 def load_bundle(
@@ -69,22 +68,23 @@ def load_bundle(
     chosen = choose_target(files.root, target, notices.tell)
     values = collect(path.parent, chosen, variables, environment, notices.tell)
     checkout = read_checkout(path.parent)
-    if chosen.mode == "production":
-        check_branch(chosen.root.get("bundle", "git", "branch"), checkout.branch, notices.tell)
+    _check_name(chosen.root)
     root = with_surroundings(chosen.root, chosen.name, checkout, environment)
     resolver = _resolver(root, values)
+    expected = chosen.root.get("bundle", "git", "branch")
+    if chosen.mode == "production" and expected is not None:
+        check_branch(resolver.resolve(expected), checkout.branch, notices.tell)
     root = resolver.resolve(root.without("variables"))
     check_size(root)
     root = Fit(BUNDLE, notices.tell).fit(root, "file")
-    name = _name(root)
     _tell_of_strangers(root, notices)
     root = apply_mode(root, chosen.mode, notices.tell)
     root = _with_paths(root, path.parent, files, notices)
     found = assemble(root)
     lookups = {key: _lookup(resolver.resolve(node)) for key, node in values.lookups.items()}
     return Declared(
-        name,
-        path.parent,
+        str(_section(root, "bundle").get("name")),
+        path.parent.absolute(),
         found.get("jobs", {}),
         found.get("pipelines", {}),
         sections(found),
@@ -131,7 +131,7 @@ def _resolver(root: Node, values: Values) -> Resolver:
     return Resolver(root.with_entries(known), ROOTS, stays)
 
 
-def _name(root: Node) -> str:
+def _check_name(root: Node) -> None:
     name = root.get("bundle", "name")
     if name is None or not name.text:
         raise ConfigurationError(
@@ -139,7 +139,6 @@ def _name(root: Node) -> str:
             location=root.location,
             hint="Begin the file with bundle: {name: ...}.",
         )
-    return name.text
 
 
 def _tell_of_strangers(root: Node, notices: _Notices) -> None:

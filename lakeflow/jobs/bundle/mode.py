@@ -72,13 +72,13 @@ def apply_mode(root: Node, mode: str, told: Told) -> Node:
     return root
 
 
-def check_branch(expected: Node | None, branch: str, told: Told) -> None:
+def check_branch(expected: Node, branch: str, told: Told) -> None:
     """Refuses to take production from another branch than its target names.
 
     Raises:
         ConfigurationError: Another branch is checked out.
     """
-    if expected is None or not expected.value or expected.value == branch:
+    if not expected.value or expected.value == branch:
         return
     if not branch:
         told(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lakeflow.core.errors import ConfigurationError
@@ -136,7 +136,7 @@ list: [*base]
 def test_anchors_that_multiply_are_refused():
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
-    assert "more than 100000 values" in refusal("\n".join(lines))
+    assert "more than 500000 values" in refusal("\n".join(lines))
 
 
 def test_a_list_item_stands_where_it_begins():
@@ -147,14 +147,17 @@ def test_a_list_item_stands_where_it_begins():
     assert lines["tasks[0].libraries[0].whl"] == 4
 
 
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
 keys = st.text("abcdefgh", min_size=1, max_size=6)
-texts = st.text(st.characters(codec="utf-8", max_codepoint=0xFFFF), max_size=8)
+texts = st.text("ab1:#- \t\n\r\x00\x7f\x85é\u2028\ufeff\\\"'{[&*!%@`|>", max_size=8)
 scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**63) | texts
 trees = st.recursive(
     scalars, lambda below: st.lists(below, max_size=4) | st.dictionaries(keys, below, max_size=4)
 )
 
 
+@UNHURRIED
 @given(trees)
 def test_json_is_yaml(tree):
     text = json.dumps(tree)
@@ -177,6 +180,7 @@ def block(tree, indent=0):
             yield f"{pad}{key}: {json.dumps(below)}"
 
 
+@UNHURRIED
 @given(st.dictionaries(keys, trees, max_size=4))
 def test_each_located_line_holds_its_key(tree):
     lines = list(block(tree))
@@ -188,6 +192,7 @@ def test_each_located_line_holds_its_key(tree):
 marks = st.sampled_from(list(":-?[]{},&*!|>'\"%@`#<~ \n\tab01_.\x00é\ud800\U0001f600"))
 
 
+@UNHURRIED
 @given(st.lists(marks, max_size=40).map("".join))
 def test_any_text_is_read_or_refused_with_a_place(text):
     place = None
