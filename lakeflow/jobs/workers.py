@@ -468,4 +468,6 @@ def _of_dead(attempt: _Attempt, report: Message) -> Outcome:
         message = f"The process was killed by {signal.Signals(-status).name} {when}."
         if status == -signal.SIGKILL:
             message += " The system does that where memory runs out; so may a person."
+        if limit := attempt.assignment.memory_limit:
+            message += f" Its memory was limited to {limit} bytes."
     return Outcome(Result.FAILED, "DRIVER_ERROR", message, values=values, exit_code=status, **used)
