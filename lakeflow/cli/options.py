@@ -7,13 +7,16 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from lakeflow.cli.project import default_lakehouse
+from lakeflow.cli.project import default_home, default_lakehouse
 from lakeflow.cli.session import OpenSession, Session, open_session
 from lakeflow.core.events import Event
+
+if TYPE_CHECKING:
+    from lakeflow.core.settings import Settings
 
 
 @dataclass
@@ -44,13 +47,26 @@ class Invocation:
         Raises:
             ConfigurationError: A setting is not valid.
         """
+        return self.open_session(self.settings(), listeners=listeners)
+
+    def settings(self, **given: Any) -> Settings:
+        """What the options and the environment say.
+
+        Args:
+            given: Settings that a command's own options say; None means not given.
+
+        Raises:
+            ConfigurationError: A setting is not valid.
+        """
         from lakeflow.core.settings import Settings
 
         lakehouse = self.given.get("lakehouse")
         if lakehouse is None and "LAKEFLOW_LAKEHOUSE" not in os.environ:
             lakehouse = default_lakehouse(Path.cwd())
-        settings = Settings.load(lakehouse=lakehouse, memory_limit=self.given.get("memory_limit"))
-        return self.open_session(settings, listeners=listeners)
+        if given.get("home") is None and "LAKEFLOW_HOME" not in os.environ:
+            given["home"] = default_home(Path.cwd())
+        memory = self.given.get("memory_limit")
+        return Settings.load(lakehouse=lakehouse, memory_limit=memory, **given)
 
 
 def common_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -39,7 +39,20 @@ def default_lakehouse(folder: Path) -> Path:
     Args:
         folder: Where the command is given.
     """
+    return _data(folder) / "lakehouse"
+
+
+def default_home(folder: Path) -> Path:
+    """The folder of the server if none is named; it lies beside the lakehouse.
+
+    Args:
+        folder: Where the command is given.
+    """
+    return _data(folder) / "home"
+
+
+def _data(folder: Path) -> Path:
     for place in (folder, *folder.parents):
         if any((place / name).is_file() for name in PROJECT_FILES):
-            return (Path() if place == folder else place) / "data" / "lakehouse"
-    return Path("data") / "lakehouse"
+            return (Path() if place == folder else place) / "data"
+    return Path("data")

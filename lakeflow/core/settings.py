@@ -14,7 +14,7 @@ from lakeflow.core.errors import ConfigurationError
 from lakeflow.core.names import nearest
 
 PREFIX = "LAKEFLOW_"
-_NOT_SETTINGS = {"LAKEFLOW_FAILPOINT"}
+_NOT_SETTINGS = {"LAKEFLOW_FAILPOINT", "LAKEFLOW_TOKEN"}
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 LEAST_MEMORY = 16 * 10**6
 """Bytes with which small files can be read and tables written; with half of it they cannot."""
@@ -32,6 +32,7 @@ class Settings:
         lease: `lock` (ends with the process) or `expiring` (for file systems without locks).
         lease_seconds: How long an expiring lease lasts without being renewed.
         max_concurrent_flows: Flows of an update that run at the same time.
+        home: Folder of a server: its jobs, their runs and what those leave behind.
     """
 
     lakehouse: Path = Path("data/lakehouse")
@@ -41,6 +42,7 @@ class Settings:
     lease: str = "lock"
     lease_seconds: float = 30.0
     max_concurrent_flows: int = 2
+    home: Path = Path("data/home")
 
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None, **given: Any) -> Self:
@@ -89,7 +91,7 @@ class Settings:
     def environment(self) -> dict[str, str]:
         """The variables from which another process loads the same settings."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        values["lakehouse"] = self.lakehouse.absolute()
+        values |= {"lakehouse": self.lakehouse.absolute(), "home": self.home.absolute()}
         return {PREFIX + name.upper(): str(value) for name, value in values.items() if value}
 
     def effective_memory_limit(self) -> int:
@@ -107,7 +109,7 @@ def _read(name: str, value: Any) -> Any:
     if not isinstance(value, str):
         return value
     match name:
-        case "lakehouse":
+        case "lakehouse" | "home":
             return Path(value)
         case "memory_limit":
             return read_bytes(value)

@@ -70,6 +70,7 @@ class Scheduler:
         home: Where they leave their files.
         clock: What time it is.
         slots: Attempts that run at the same time.
+        triggers: Whether triggers are looked at.
         listeners: Told of every event once it is durable.
     """
 
@@ -81,6 +82,7 @@ class Scheduler:
         clock: Clock,
         *,
         slots: int = SLOTS,
+        triggers: bool = True,
         listeners: Sequence[Callable[[JobEvent], None]] = (),
     ) -> None:
         self.store = store
@@ -100,6 +102,7 @@ class Scheduler:
         self._handed: set[int] = set()
         self._dirty: set[int] = set()
         self._due: list[tuple[int, int]] = []
+        self._triggers = triggers
         self.watch = Watch(store, self._begin_by_trigger)
 
     # Called from any thread
@@ -167,18 +170,19 @@ class Scheduler:
         turn = Turn(self.store, self._now())
         while self._due and self._due[0][0] <= turn.now:
             self._dirty.add(heapq.heappop(self._due)[1])
-        ticking = self.watch.due()
+        ticking = self.watch.due() if self._triggers else None
         if messages or self._dirty or (ticking is not None and ticking <= turn.now):
             with self.store.transaction():
                 for message in messages:
                     self._take(turn, message)
                 for job_id in turn.changed_jobs:
                     self.watch.job_changed(turn, job_id)
-                self.watch.look(turn)
+                if ticking is not None:
+                    self.watch.look(turn)
                 self._settle(turn)
                 failpoint("jobs.turn.written")
             self._act(turn)
-        due = [self.watch.due(), self._due[0][0] if self._due else None]
+        due = [self.watch.due() if self._triggers else None, self._due[0][0] if self._due else None]
         return min((each for each in due if each is not None), default=None)
 
     def recover(self) -> None:

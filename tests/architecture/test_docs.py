@@ -28,6 +28,12 @@ def link_targets(document: Path) -> list[str]:
 
 
 def options_of(command: click.Command) -> Iterator[str]:
+    if isinstance(command, click.Group) and command is not group:
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
+            yield from options_of(inner)
     for parameter in command.params:
         if isinstance(parameter, click.Option):
             yield from parameter.opts
