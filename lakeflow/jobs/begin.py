@@ -11,7 +11,6 @@ from lakeflow.jobs.context import scope_of_run
 from lakeflow.jobs.model import Job, JsonValue
 from lakeflow.jobs.parameters import RunParameters, for_run
 from lakeflow.jobs.reading import stored_job
-from lakeflow.jobs.references import resolve
 from lakeflow.jobs.rows import AttemptRow, JobRow, RunRow
 from lakeflow.jobs.turn import Turn
 
@@ -63,7 +62,7 @@ def new_run(
         only=selected(found, only),
         parent=parent,
     )
-    return replace(row, parameters=resolve(dict(said.values), scope_of_run(row, {})))
+    return replace(row, parameters=said.resolved(scope_of_run(row, {})))
 
 
 def block_tasks(turn: Turn, row: RunRow, keys: Iterable[str]) -> None:

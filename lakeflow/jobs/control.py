@@ -12,8 +12,10 @@ from lakeflow.core.errors import ConfigurationError, ConflictError, LakeflowErro
 from lakeflow.core.failpoints import failpoint
 from lakeflow.core.names import nearest
 from lakeflow.jobs.begin import block_tasks, dependents, new_run
+from lakeflow.jobs.context import scope_of_run
 from lakeflow.jobs.model import Job, JsonValue, Result
-from lakeflow.jobs.parameters import RunParameters, for_run
+from lakeflow.jobs.notices import check_notices
+from lakeflow.jobs.parameters import for_run
 from lakeflow.jobs.reading import read_job, stored_job
 from lakeflow.jobs.references import check
 from lakeflow.jobs.rows import NOT_ENDED, AttemptRow, JobRow, RepairRow, RunRow
@@ -212,7 +214,7 @@ def repair(
     job = turn.store.find(JobRow, row.job_id)
     settings = row.settings if job is None else job.settings
     found = stored_job(settings)
-    again_with = _parameters_again(found, row, request or {})
+    again_with = for_run(found.parameters, request or {}, before=row.parameters)
     newest = _newest_attempts(turn, run_id)
     again = _repaired(found, newest, tasks, all_failed=all_failed, dependent=with_dependents)
     row = replace(
@@ -220,8 +222,8 @@ def repair(
         settings=settings,
         repairs=row.repairs + 1,
         **NOT_ENDED,
-        parameters=again_with.values,
-        legacy=again_with.legacy,
+        parameters=again_with.resolved(scope_of_run(row, {})),
+        legacy={**row.legacy, **again_with.legacy},
         only=tuple(key for key in found.tasks if key in newest or key in again),
     )
     turn.store.replace(row)
@@ -242,12 +244,6 @@ def _check_latest(turn: Turn, run_id: int, latest: int | None) -> None:
             f"The latest repair of run {run_id} is {before[-1].repair_id}, not {latest}.",
             hint="Give its id as latest_repair_id.",
         )
-
-
-def _parameters_again(job: Job, row: RunRow, request: Mapping[str, JsonValue]) -> RunParameters:
-    """Those of the run before, which stay for a repair that does not say others."""
-    before = {name: value for name, value in row.parameters.items() if name in job.parameters}
-    return for_run({**job.parameters, **before}, {**row.legacy, **request})
 
 
 def _repaired(
@@ -322,5 +318,5 @@ def _run_of(turn: Turn, token: str) -> int | None:
 def _check(settings: Mapping[str, JsonValue]) -> None:
     read_job(settings)
     read_triggers(settings, strict=False)
-    for error in check(settings):
+    for error in (*check(settings), *check_notices(settings)):
         raise error

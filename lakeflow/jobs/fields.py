@@ -148,9 +148,9 @@ TASK_TYPES: Mapping[str, tuple[Field, ...]] = {
         schema              text   Schema that the profile writes to.
         catalog             text   Catalog that the profile writes to.
         source              text   WORKSPACE or GIT.
+        warehouse_id        text   Makes a profile for DuckDB if profiles_directory is left out.
         """
-    )
-    + _fields("warehouse_id text There is one warehouse, `local`.", "recorded"),
+    ),
     "run_job_task": _fields(
         """
         job_id          id       The job, by id or by its key in the same file.

@@ -19,6 +19,9 @@ import sys
 from lakeflow.jobs import leftovers, wire, worker
 from lakeflow.jobs.wire import Line, Message
 
+Ends = tuple[socket.socket, socket.socket]
+"""Of a worker: its line, and the guard that tells it the server's death."""
+
 
 class ForkServer:
     """Forks, signals and reaps.
@@ -41,7 +44,7 @@ class ForkServer:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.set_wakeup_fd(self._woken.fileno(), warn_on_full_buffer=False)
 
-    def run(self) -> socket.socket | None:
+    def run(self) -> Ends | None:
         """Serves until the server closes the line; in a forked child, returns the child's own."""
         watched = selectors.DefaultSelector()
         watched.register(self._line.end, selectors.EVENT_READ)
@@ -58,27 +61,39 @@ class ForkServer:
                 self._end()
                 return None
             for message in messages:
-                if (line := self._obey(message)) is not None:
+                if (ends := self._obey(message)) is not None:
                     watched.close()
-                    return line
+                    return ends
             self._reap()
 
-    def _obey(self, message: Message) -> socket.socket | None:
+    def _obey(self, message: Message) -> Ends | None:
         child = message["child"]
         if "signal" in message:
             for pid in [pid for pid, number in self._children.items() if number == child]:
                 _signal(pid, message["signal"])
+            self._line.send({"signaled": child})
             return None
-        file = self._line.files.popleft()
-        pid = os.fork()
+        files = [self._line.files.popleft() for _ in range(2)]
+        # A request to end that comes before the child can hear it must not get lost.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        try:
+            pid = os.fork()
+        except OSError as error:
+            pid = -1
+            said = f"No process could be started: {error.strerror}."
+            self._line.send({"dead": child, "status": 1, "message": said})
         if pid == 0:
-            return self._become(file, message.get("command"))
-        os.close(file)
+            return self._become(files, message.get("command"))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+        for file in files:
+            os.close(file)
+        if pid < 0:
+            return None
         self._children[pid] = child
         self._line.send({"born": child, "pid": pid})
         return None
 
-    def _become(self, file: int, command: list[str] | None) -> socket.socket:
+    def _become(self, files: list[int], command: list[str] | None) -> Ends:
         """Makes a forked process a worker, or the program of a command."""
         parent = os.getppid()
         os.setsid()
@@ -87,16 +102,18 @@ class ForkServer:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
         signal.signal(signal.SIGINT, signal.default_int_handler)
         self._line.close()
         self._wake.close()
         self._woken.close()
-        line = socket.socket(fileno=file)
+        line, guard = (socket.socket(fileno=file) for file in files)
         if command is None:
-            return line
-        line.set_inheritable(True)
+            return line, guard
         try:
-            os.execv(command[0], [*command, str(file)])
+            for file in files:
+                os.set_inheritable(file, True)
+            os.execv(command[0], [*command, *map(str, files)])
         except OSError as error:
             message = f"{command[0]} could not be started: {error.strerror}."
             line.sendall(wire.pack({"code": "DRIVER_ERROR", "message": message}))
@@ -161,8 +178,8 @@ def _dead() -> int | None:
 
 def main() -> int:
     """Runs the fork server, and in its children what they are for."""
-    line = ForkServer(socket.socket(fileno=int(sys.argv[1]))).run()
-    return 0 if line is None else worker.serve(line)
+    ends = ForkServer(socket.socket(fileno=int(sys.argv[1]))).run()
+    return 0 if ends is None else worker.serve(*ends)
 
 
 if __name__ == "__main__":

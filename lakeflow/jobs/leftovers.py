@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import select
 import signal
+import socket
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +45,28 @@ def die_with_parent(parent: int) -> None:
     _prctl(_DEATH_SIGNAL, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def die_with(guard: socket.socket) -> None:
+    """Kills this process and its group when the other end, on which nothing is sent, is closed.
+
+    The kernel does it, at once, whatever the process is doing; where it cannot, Python does.
+    """
+    if _LINUX:
+        fcntl.fcntl(guard, fcntl.F_SETSIG, signal.SIGKILL)
+    else:
+        signal.signal(signal.SIGIO, lambda *_: _die())
+    # Where the group is somebody else's, they are not to die with this process.
+    group = os.getpgrp() == os.getpid()
+    fcntl.fcntl(guard, fcntl.F_SETOWN, -os.getpid() if group else os.getpid())
+    fcntl.fcntl(guard, fcntl.F_SETFL, os.O_NONBLOCK | fcntl.FASYNC)
+    with contextlib.suppress(BlockingIOError):
+        if not guard.recv(1):
+            _die()
+
+
+def _die() -> None:
+    os.kill(0 if os.getpgrp() == os.getpid() else os.getpid(), signal.SIGKILL)
 
 
 def children() -> set[int]:
@@ -79,6 +105,40 @@ def _same(one: float, other: float) -> bool:
     return abs(one - other) < 1.0
 
 
+def wait(processes: Iterable[psutil.Process]) -> None:
+    """Waits until processes that were killed do nothing any more, for some seconds at most.
+
+    One that is dead and not yet collected by its parent counts as gone; some systems take seconds.
+    """
+    if not hasattr(os, "pidfd_open"):
+        import psutil
+
+        psutil.wait_procs(list(processes), timeout=_WAIT)
+        return
+    until = time.monotonic() + _WAIT
+    for each in processes:
+        with contextlib.suppress(ProcessLookupError):
+            file = os.pidfd_open(each.pid)
+            try:
+                select.select([file], [], [], max(0.0, until - time.monotonic()))
+            finally:
+                os.close(file)
+
+
+def _kill(processes: Iterable[psutil.Process]) -> bool:
+    """Kills what lives of these; whether there was anything."""
+    import psutil
+
+    found = []
+    for each in processes:
+        with contextlib.suppress(psutil.Error):
+            if each.status() != psutil.STATUS_ZOMBIE:
+                each.kill()
+                found.append(each)
+    wait(found)
+    return bool(found)
+
+
 def mark(home: str) -> str:
     """The value of `MARK` for workers of this process."""
     this = process(os.getpid())
@@ -93,32 +153,15 @@ def sweep(home: str, known: Mapping[int, Process]) -> None:
         home: Whose workers; another server with the same home that still lives keeps its own.
         known: Processes of attempts, which are killed whatever their environment says.
     """
-    import psutil
-
-    for _ in range(3):  # what is killed may have started something meanwhile
-        found = list(_trees(known.values())) + list(_marked(home))
-        for each in found:
-            with contextlib.suppress(psutil.Error):
-                each.kill()
-        if not found:
-            return
-        psutil.wait_procs(found, timeout=_WAIT)
+    # What is killed may have started something meanwhile.
+    while _kill([*_trees(known.values()), *_left(home)]):
+        pass
 
 
-def kill_own(value: str) -> None:
+def kill_marked(value: str) -> None:
     """Kills the workers with this value of `MARK`, and what they have started."""
-    import psutil
-
-    while True:
-        found = []
-        for each in psutil.process_iter():
-            with contextlib.suppress(psutil.Error):
-                if each.environ().get(MARK) == value and each.status() != psutil.STATUS_ZOMBIE:
-                    each.kill()
-                    found.append(each)
-        if not found:
-            return
-        psutil.wait_procs(found, timeout=_WAIT)
+    while _kill(each for each, found in _marked() if found == value):
+        pass
 
 
 def _trees(known: Iterable[Process]) -> Iterator[psutil.Process]:
@@ -131,17 +174,21 @@ def _trees(known: Iterable[Process]) -> Iterator[psutil.Process]:
                 yield from [top, *top.children(recursive=True)]
 
 
-def _marked(home: str) -> Iterator[psutil.Process]:
+def _marked() -> Iterator[tuple[psutil.Process, str]]:
     import psutil
 
     for each in psutil.process_iter():
-        try:
-            value = each.environ().get(MARK, "")
-        except psutil.Error:
-            continue
-        pid, _, rest = value.partition(":")
-        started, _, owner = rest.partition(":")
-        if owner == home and not is_alive(Process(int(pid), float(started))):
+        with contextlib.suppress(psutil.Error):
+            if value := each.environ().get(MARK):
+                yield each, value
+
+
+def _left(home: str) -> Iterator[psutil.Process]:
+    """The workers of a home whose server is no more."""
+    for each, value in _marked():
+        pid, started, owner = value.split(":", 2)
+        alive = owner != home or is_alive(Process(int(pid), float(started)))
+        if not alive and each.pid != os.getpid():
             yield each
 
 
@@ -154,11 +201,7 @@ def kill_children() -> None:
             return
         import psutil
 
-        found = psutil.Process().children(recursive=True)
-        for each in found:
-            with contextlib.suppress(psutil.Error):
-                each.kill()
-        psutil.wait_procs(found, timeout=_WAIT)
+        _kill(psutil.Process().children(recursive=True))
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG) != (0, 0):
                 pass

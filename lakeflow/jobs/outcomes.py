@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from lakeflow.jobs.model import Result, RunIf, Task
+from lakeflow.jobs.model import Dependency, Result, RunIf, Task
 
 _CANCELED = frozenset({Result.CANCELED, Result.UPSTREAM_CANCELED})
 _PASSED_OVER = frozenset({Result.EXCLUDED, Result.DISABLED})
@@ -51,12 +51,11 @@ def decide(task: Task, endings: Mapping[str, Ending]) -> Verdict:
     if task.disabled:
         return Verdict(Result.DISABLED, f"{task.key} is disabled.")
     before = {each.task: _seen(endings[each.task], each.outcome) for each in task.depends_on}
+    said = ", ".join(_said(each, endings[each.task], before) for each in task.depends_on)
     if not before:
         return Verdict(None, f"{task.key} depends on nothing.")
     if all(result in _PASSED_OVER for result in before.values()):
-        return Verdict(
-            Result.EXCLUDED, f"All that {task.key} depends on was excluded: {_said(before)}."
-        )
+        return Verdict(Result.EXCLUDED, f"All that {task.key} depends on excludes it: {said}.")
     failed = [result for result in before.values() if result.failed]
     succeeded = len(before) - len(failed)
     match task.run_if:
@@ -70,7 +69,7 @@ def decide(task: Task, endings: Mapping[str, Ending]) -> Verdict:
             runs = bool(failed)
         case RunIf.ALL_FAILED:
             runs = not succeeded
-    reason = f"{task.key} runs if {task.run_if}: {_said(before)}."
+    reason = f"{task.key} runs if {task.run_if}: {said}."
     if runs:
         return Verdict(None, reason)
     if task.run_if in (RunIf.AT_LEAST_ONE_FAILED, RunIf.ALL_FAILED):
@@ -87,8 +86,10 @@ def _seen(ending: Ending, wanted: str | None) -> Result:
     return ending.result
 
 
-def _said(before: Mapping[str, Result]) -> str:
-    return ", ".join(f"{key} is {result}" for key, result in before.items())
+def _said(dependency: Dependency, ending: Ending, before: Mapping[str, Result]) -> str:
+    if dependency.outcome is not None and ending.outcome is not None:
+        return f"{dependency.task} came out {ending.outcome}"
+    return f"{dependency.task} is {before[dependency.task]}"
 
 
 def leaves(tasks: Iterable[Task]) -> list[str]:

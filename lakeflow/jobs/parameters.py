@@ -65,13 +65,28 @@ class RunParameters:
     Args:
         values: The job's parameters; may hold references until the run starts.
         legacy: Older fields of the request, by name.
+        literal: Names of values that are what they are, whatever they look like: they come of
+            references that were resolved elsewhere, or were before.
     """
 
     values: Mapping[str, str] = field(default_factory=dict)
     legacy: Mapping[str, JsonValue] = field(default_factory=dict)
+    literal: frozenset[str] = frozenset()
+
+    def resolved(self, scope: Scope) -> dict[str, str]:
+        """The values, without references."""
+        return {
+            name: value if name in self.literal else resolve(value, scope)
+            for name, value in self.values.items()
+        }
 
 
-def for_run(declared: Mapping[str, str], request: Mapping[str, JsonValue]) -> RunParameters:
+def for_run(
+    declared: Mapping[str, str],
+    request: Mapping[str, JsonValue],
+    *,
+    before: Mapping[str, str] | None = None,
+) -> RunParameters:
     """The parameters of a run: what the request gives, else the defaults.
 
     A value in `notebook_params` and the like that has the name of a job parameter is taken for
@@ -80,18 +95,14 @@ def for_run(declared: Mapping[str, str], request: Mapping[str, JsonValue]) -> Ru
     Args:
         declared: Names and defaults of the job's parameters.
         request: A run-now request, or a `run_job_task`; other fields are not looked at.
+        before: Values of the run before, if it is repaired: they go before the defaults.
 
     Raises:
         ConfigurationError: A name is not known, or a value is no text or too long.
     """
+    kept = {name: value for name, value in (before or {}).items() if name in declared}
     given = request.get("job_parameters") or {}
-    _be_texts("job_parameters", given, dict)
-    for name in given:
-        if name not in declared:
-            raise ConfigurationError(
-                f"job_parameters: the job has no parameter {name!r}.",
-                hint=nearest(name, declared) or _those(declared),
-            )
+    _check_given(declared, given)
     legacy = {name: request[name] for name in LEGACY if request.get(name)}
     if "notebook_params" in legacy and "jar_params" in legacy:
         raise ConfigurationError(
@@ -103,7 +114,8 @@ def for_run(declared: Mapping[str, str], request: Mapping[str, JsonValue]) -> Ru
     asked = {**_meant(declared, legacy), **given}
     for error in check_parameters("job_parameters", asked):
         raise error
-    return RunParameters({**declared, **asked}, legacy)
+    literal = frozenset(kept.keys() - asked.keys())
+    return RunParameters({**declared, **kept, **asked}, legacy, literal)
 
 
 def for_child(
@@ -123,7 +135,9 @@ def for_child(
     """
     pushed = {name: value for name, value in parent.items() if name in declared}
     given = {**(task.get("job_parameters") or {}), **pushed}
-    return for_run(declared, {**task, "job_parameters": given})
+    _check_given(declared, given)
+    older = for_run(declared, {**task, "job_parameters": None})
+    return RunParameters({**older.values, **given}, older.legacy, frozenset(given))
 
 
 def for_task(work: Work, run: RunParameters, scope: Scope) -> dict[str, JsonValue]:
@@ -161,6 +175,16 @@ def pushed_down(
     if task_type == "python_wheel_task" and settings.get("named_parameters") is None:
         return {}
     return values
+
+
+def _check_given(declared: Mapping[str, str], given: JsonValue) -> None:
+    _be_texts("job_parameters", given, dict)
+    for name in given:
+        if name not in declared:
+            raise ConfigurationError(
+                f"job_parameters: the job has no parameter {name!r}.",
+                hint=nearest(name, declared) or _those(declared),
+            )
 
 
 def _those(declared: Mapping[str, str]) -> str:

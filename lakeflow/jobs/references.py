@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from lakeflow.core.errors import ConfigurationError
 from lakeflow.core.names import nearest, quote
@@ -15,6 +16,7 @@ from lakeflow.jobs.scope import Scope, as_text
 _PART = r"[A-Za-z0-9_]+|`(?:[^`]|``)+`|\[[A-Za-z0-9_]+\]"
 _REFERENCE = re.compile(rf"\{{\{{[ \t]*((?:{_PART})(?:\.(?:{_PART}))*)[ \t]*\}}\}}")
 _PARTS = re.compile(_PART)
+_NEARLY = re.compile(r"\{\{[ \t]*(?:job|tasks?|input|backfill|workspace)\.[^{}]*\}{0,2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,36 +100,41 @@ def _text_of(reference: Reference, scope: Scope) -> str:
         raise MissingValue(f"{reference}: {error.message}", hint=error.hint) from None
 
 
-def check(settings: Mapping[str, JsonValue]) -> list[ConfigurationError]:
+def check(settings: Mapping[str, JsonValue], *, strict: bool = False) -> list[ConfigurationError]:
     """All that is wrong with the references of a job, before it ever runs.
 
     Args:
         settings: The job as the API writes it.
+        strict: Whether what nearly is a reference, and would stay as it is, is wrong too.
     """
     parameters = {str(each.get("name")): each for each in _mappings(settings.get("parameters"))}
     tasks = {str(each.get("task_key")): each for each in _mappings(settings.get("tasks"))}
     defaults = {name: each.get("default") for name, each in parameters.items()}
-    errors = check_parameters("parameters", defaults)
+    errors = check_parameters("parameters", defaults, strict=strict)
     for key, task in tasks.items():
         there = _Place(
             f"tasks[{key}]",
             ("", "parameters", "task"),
             tuple(parameters),
             tuple(tasks),
-            frozenset(_before(key, tasks)),
+            partial(_before, key, tasks),
+            strict,
         )
         errors += there.errors_of_task(task)
     return errors
 
 
-def check_parameters(field_name: str, values: Mapping[str, JsonValue]) -> list[ConfigurationError]:
+def check_parameters(
+    field_name: str, values: Mapping[str, JsonValue], *, strict: bool = False
+) -> list[ConfigurationError]:
     """All that is wrong with references in values of job parameters.
 
     Args:
         field_name: Where they stand.
         values: By name of the parameter.
+        strict: Whether what nearly is a reference is wrong too.
     """
-    place = _Place(field_name, ("",))
+    place = _Place(field_name, ("",), strict=strict)
     return [
         error
         for name, value in values.items()
@@ -143,7 +150,8 @@ class _Place:
     holds: tuple[str, ...]
     parameters: Sequence[str] = ()
     tasks: Sequence[str] = ()
-    before: frozenset[str] = frozenset()
+    before: Callable[[], Collection[str]] = frozenset
+    strict: bool = False
 
     def errors_of_task(self, task: Mapping[str, JsonValue]) -> Iterator[ConfigurationError]:
         for name, value in task.items():
@@ -162,11 +170,21 @@ class _Place:
     def errors(self, value: JsonValue, where: str) -> Iterator[ConfigurationError]:
         for path, text in _texts(value, where):
             for part in parse(text):
-                if isinstance(part, Reference) and part.path[0] in NAMESPACES:
-                    try:
-                        self.check(part)
-                    except ConfigurationError as error:
-                        yield ConfigurationError(f"{path}: {error.message}", hint=error.hint)
+                try:
+                    self.check_part(part)
+                except ConfigurationError as error:
+                    yield ConfigurationError(f"{path}: {error.message}", hint=error.hint)
+
+    def check_part(self, part: str | Reference) -> None:
+        if isinstance(part, Reference):
+            if part.path[0] in NAMESPACES:
+                self.check(part)
+        elif self.strict and (found := _NEARLY.search(part)):
+            raise ConfigurationError(
+                f"{found[0]!r} is no reference and would stay as it is.",
+                hint="Names with other signs than letters, digits and _ stand in back-ticks: "
+                "{{tasks.`my-task`.run_id}}.",
+            )
 
     def check(self, reference: Reference) -> None:
         known, names = find(reference.path)
@@ -188,7 +206,7 @@ class _Place:
                 f"{reference}: the job has no task {task!r}.",
                 hint=nearest(task, self.tasks) or None,
             )
-        if task not in self.before:
+        if task not in self.before():
             raise ConfigurationError(
                 f"{reference}: task {task!r} need not have run before this one.",
                 hint=f"Add {task!r} to depends_on.",

@@ -70,6 +70,7 @@ class Scheduler:
         home: Where they leave their files.
         clock: What time it is.
         slots: Attempts that run at the same time.
+        triggers: Whether triggers are looked at.
         listeners: Told of every event once it is durable.
     """
 
@@ -81,6 +82,7 @@ class Scheduler:
         clock: Clock,
         *,
         slots: int = SLOTS,
+        triggers: bool = True,
         listeners: Sequence[Callable[[JobEvent], None]] = (),
     ) -> None:
         self.store = store
@@ -100,6 +102,7 @@ class Scheduler:
         self._handed: set[int] = set()
         self._dirty: set[int] = set()
         self._due: list[tuple[int, int]] = []
+        self._triggers = triggers
         self.watch = Watch(store, self._begin_by_trigger)
 
     # Called from any thread
@@ -167,18 +170,21 @@ class Scheduler:
         turn = Turn(self.store, self._now())
         while self._due and self._due[0][0] <= turn.now:
             self._dirty.add(heapq.heappop(self._due)[1])
-        ticking = self.watch.due()
+        ticking = self.watch.due() if self._triggers else None
         if messages or self._dirty or (ticking is not None and ticking <= turn.now):
             with self.store.transaction():
                 for message in messages:
                     self._take(turn, message)
                 for job_id in turn.changed_jobs:
                     self.watch.job_changed(turn, job_id)
-                self.watch.look(turn)
+                if ticking is not None:
+                    self.watch.look(turn)
                 self._settle(turn)
                 failpoint("jobs.turn.written")
+            if turn.told:
+                self.store.make_durable()
             self._act(turn)
-        due = [self.watch.due(), self._due[0][0] if self._due else None]
+        due = [self.watch.due() if self._triggers else None, self._due[0][0] if self._due else None]
         return min((each for each in due if each is not None), default=None)
 
     def recover(self) -> None:
@@ -209,6 +215,8 @@ class Scheduler:
                 self._admit(turn, job_id)
             self._dirty.update(self._runs)
             self._settle(turn)
+        if turn.told:
+            self.store.make_durable()
         self._act(turn)
 
     def _now(self) -> int:
@@ -381,6 +389,17 @@ class Scheduler:
         unit = None if run is None else run.unit(attempt)
         if run is not None and unit is not None:
             self._advance.cancel(turn, run, unit, reason)
+            self._dirty.add(run.row.run_id)
+
+    def limit_time(self, turn: Turn, job_id: int, seconds: int) -> None:
+        """Gives the runs of a job that have begun another `timeout_seconds`."""
+        for run in self._runs.values():
+            if run.row.job_id != job_id or run.job.timeout_seconds == seconds:
+                continue
+            turn.change_run(run, settings={**run.row.settings, "timeout_seconds": seconds})
+            run.job = stored_job(run.row.settings)
+            begun = run.row.started
+            run.state.due = begun + seconds * 1000 if seconds and begun is not None else None
             self._dirty.add(run.row.run_id)
 
     def active(self, run_id: int) -> ActiveRun | None:

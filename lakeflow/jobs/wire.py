@@ -69,14 +69,15 @@ class Line:
         """Whether this end was closed."""
         return self.end.fileno() < 0
 
-    def send(self, message: Mapping[str, Any], *files: int) -> None:
+    def send(self, message: Mapping[str, Any] | bytes, *files: int) -> None:
         """Sends a message as far as it goes; `flush` sends the rest.
 
         Args:
-            message: Anything that JSON can say.
+            message: Anything that JSON can say, packed or not.
             files: Descriptors that go with it; they are closed here once they are on their way.
         """
-        self._waiting.append((pack(message), list(files)))
+        data = message if isinstance(message, bytes) else pack(message)
+        self._waiting.append((data, list(files)))
         self.flush()
 
     def flush(self) -> None:

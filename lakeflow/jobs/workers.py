@@ -20,18 +20,19 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from lakeflow.jobs import leftovers
 from lakeflow.jobs.model import Result
-from lakeflow.jobs.tasks.context import Given
-from lakeflow.jobs.wire import Line, Message
+from lakeflow.jobs.tasks.context import Given, order
+from lakeflow.jobs.wire import Line, Message, pack
 from lakeflow.jobs.work import Assignment, Ended, Outcome, Process, Started
 
 _LOG = logging.getLogger(__name__)
 _SPARES = 2
 _GRACE = 10.0
+_CLOSED = "The server was closed."
 
 _Cluster = tuple[str, str]
 """Its text and its libraries: another set of those needs another interpreter."""
@@ -42,6 +43,7 @@ class _Attempt:
     assignment: Assignment
     started: Started
     ended: Ended
+    order: bytes = b""
     child: _Child | None = None
     stopped: bool = False
     told: Message | None = None
@@ -55,11 +57,14 @@ class _Attempt:
 class _Child:
     number: int
     line: Line
+    guard: socket.socket
     cluster: _Cluster | None = None
     process: Process | None = None
     attempt: _Attempt | None = None
     waiting: deque[_Attempt] = field(default_factory=deque)
     ending: bool = False
+    signals: int = 0
+    gone: bool = False
     kill_at: float | None = None
     killed: bool = False
 
@@ -91,6 +96,8 @@ class Workers:
         self._grace = grace
         self._calls: deque[Callable[[], None]] = deque()
         self._wake, self._woken = socket.socketpair()
+        # A call that finds it full finds the thread woken.
+        self._wake.setblocking(False)
         self._attempts: dict[int, _Attempt] = {}
         self._queue: deque[_Attempt] = deque()
         self._children: dict[int, _Child] = {}
@@ -101,6 +108,7 @@ class Workers:
         self._server: subprocess.Popen[bytes] | None = None
         self._line: Line | None = None
         self._number = 0
+        self._running = 0
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="workers", daemon=True)
         self._thread.start()
@@ -108,7 +116,11 @@ class Workers:
 
     def start(self, assignment: Assignment, started: Started, ended: Ended) -> None:
         """Begins an attempt; `ended` is called once, whatever happens, from some thread."""
-        self._call(lambda: self._accept(_Attempt(assignment, started, ended)))
+        attempt = _Attempt(assignment, started, ended)
+        if self._thread.is_alive():
+            self._call(lambda: self._accept(attempt))
+        else:
+            _tell(ended, attempt, _canceled(_CLOSED))
 
     def stop(self, attempt: int) -> None:
         """Ends an attempt: asks, waits for some seconds, then kills all its processes."""
@@ -140,9 +152,9 @@ class Workers:
                 if key.data is None:
                     self._woken.recv(4096)
                 else:
-                    key.data()
+                    _do(key.data)
             while self._calls:
-                self._calls.popleft()()
+                _do(self._calls.popleft())
             self._kill_late()
         if self._line is not None:
             self._forget(self._line)
@@ -153,39 +165,59 @@ class Workers:
         self._woken.close()
 
     def _accept(self, attempt: _Attempt) -> None:
+        assignment = attempt.assignment
         if attempt.number in self._attempts:
-            said = f"The attempt {attempt.number} runs already."
-            _tell(attempt.ended, attempt, Outcome(Result.FAILED, "INTERNAL_ERROR", said))
+            _tell(attempt.ended, attempt, _unable(f"The attempt {attempt.number} runs already."))
             return
         self._attempts[attempt.number] = attempt
         if self._closing:
-            self._finish(attempt, _canceled())
+            self._finish(attempt, _canceled(_CLOSED))
             return
-        if attempt.assignment.cluster is None:
+        again = assignment.cluster is not None
+        try:
+            attempt.order = pack(order(assignment, self._given, again=again))
+        except (TypeError, ValueError) as error:
+            self._finish(attempt, _unable(f"The task is nothing that JSON can say: {error}."))
+            return
+        if assignment.cluster is None:
             self._queue.append(attempt)
             self._dispatch()
-            return
-        libraries = json.dumps(list(attempt.assignment.libraries), default=dict, sort_keys=True)
-        key = (attempt.assignment.cluster, libraries)
-        if (child := self._clusters.get(key)) is None:
-            child = self._clusters[key] = self._take(attempt.assignment)
-            child.cluster = key
-        child.waiting.append(attempt)
-        self._go_on(child)
+        else:
+            self._join(assignment.cluster, attempt)
 
     def _dispatch(self) -> None:
         """Gives processes to the attempts that wait for one."""
         while self._queue and self._running < self._at_most:
             attempt = self._queue.popleft()
-            self._assign(self._take(attempt.assignment), attempt)
+            if (child := self._process(attempt)) is not None:
+                self._running += 1
+                self._assign(child, attempt)
 
-    @property
-    def _running(self) -> int:
-        return sum(a.child is not None and a.child.cluster is None for a in self._attempts.values())
+    def _join(self, text: str, attempt: _Attempt) -> None:
+        """Lets an attempt wait for the process of its cluster."""
+        libraries = list(attempt.assignment.libraries)
+        key = text, json.dumps(libraries, default=dict, sort_keys=True)
+        child = self._clusters.get(key)
+        if child is None:
+            if (child := self._process(attempt)) is None:
+                return
+            child.cluster = key
+            self._clusters[key] = child
+        child.waiting.append(attempt)
+        self._go_on(child)
+
+    def _process(self, attempt: _Attempt) -> _Child | None:
+        """A process for an attempt, which ends if there is none to be had."""
+        try:
+            return self._take(attempt.assignment)
+        except OSError as error:
+            self._finish(attempt, _unable(f"No process could be started: {error}."))
+            return None
 
     def _take(self, assignment: Assignment) -> _Child:
         """A process for an attempt: one that waits, a fork, or a new one."""
-        if not assignment.warm or assignment.libraries:
+        installs = any("jar" not in library for library in assignment.libraries)
+        if installs or not assignment.warm:
             return self._new_child([sys.executable, "-P", "-m", "lakeflow.jobs.worker"])
         child = self._spares.popleft() if self._spares else self._new_child()
         self._call(self._fill)
@@ -199,13 +231,14 @@ class Workers:
     def _new_child(self, command: list[str] | None = None) -> _Child:
         ours, theirs = socket.socketpair()
         self._number += 1
-        child = _Child(self._number, Line(ours))
+        guard, guarded = socket.socketpair()
+        child = _Child(self._number, Line(ours), guard)
         self._children[child.number] = child
         self._watched.register(ours, selectors.EVENT_READ, lambda: self._listen(child))
         request: Message = {"child": child.number}
         if command is not None:
             request["command"] = command
-        self._send(self._fork_server(), request, theirs.detach())
+        self._send(self._fork_server(), request, theirs.detach(), guarded.detach())
         return child
 
     def _fork_server(self) -> Line:
@@ -223,7 +256,7 @@ class Workers:
             self._watched.register(ours, selectors.EVENT_READ, self._hear)
         return self._line
 
-    def _send(self, line: Line, message: Message, *files: int) -> None:
+    def _send(self, line: Line, message: Message | bytes, *files: int) -> None:
         line.send(message, *files)
         self._watch(line)
 
@@ -242,20 +275,14 @@ class Workers:
 
     def _assign(self, child: _Child, attempt: _Attempt) -> None:
         attempt.child, child.attempt = child, attempt
-        fields = attempt.assignment
-        order: Message = {
-            "assignment": {name: getattr(fields, name) for name in fields.__slots__}
-            | {"folder": fields.folder.absolute(), "root": fields.root.absolute()},
-            "given": asdict(self._given),
-            "again": child.cluster is not None,
-        }
-        self._send(child.line, order)
+        self._send(child.line, attempt.order)
         if child.process is not None:
             _tell(attempt.started, attempt, child.process)
 
     def _go_on(self, child: _Child) -> None:
         """Gives the process of a cluster its next attempt."""
-        if child.attempt is not None:
+        # A signal on its way is for the attempt before, and must not meet this one.
+        if child.attempt is not None or child.gone or child.signals:
             return
         if child.waiting:
             self._assign(child, child.waiting.popleft())
@@ -282,6 +309,10 @@ class Workers:
                 child.process = leftovers.process(message["pid"])
                 if child.attempt is not None:
                     _tell(child.attempt.started, child.attempt, child.process)
+            elif "signaled" in message:
+                if (found := self._children.get(message["signaled"])) is not None:
+                    found.signals -= 1
+                    self._go_on(found)
             else:
                 self._bury(self._children[message["dead"]], message)
 
@@ -309,9 +340,11 @@ class Workers:
 
     def _bury(self, child: _Child, report: Message) -> None:
         """Ends the attempt of a process that is no more."""
+        child.gone = True
         if not child.line.is_closed:
             self._listen(child)
         self._forget(child.line)
+        child.guard.close()
         del self._children[child.number]
         with contextlib.suppress(ValueError):
             self._spares.remove(child)
@@ -330,12 +363,14 @@ class Workers:
         self._forget(self._line)
         self._server.wait()
         self._line = self._server = None
-        leftovers.kill_own(leftovers.mark(self._home))
+        leftovers.kill_marked(leftovers.mark(self._home))
         for child in list(self._children.values()):
             self._bury(child, {"status": -signal.SIGKILL})
 
     def _finish(self, attempt: _Attempt, outcome: Outcome) -> None:
         del self._attempts[attempt.number]
+        if attempt.child is not None and attempt.child.cluster is None:
+            self._running -= 1
         _tell(attempt.ended, attempt, outcome)
         self._call(self._dispatch)
 
@@ -355,7 +390,9 @@ class Workers:
             child.kill_at = time.monotonic() + self._grace
 
     def _signal(self, child: _Child, number: int) -> None:
+        child.gone |= number == signal.SIGKILL
         if self._line is not None:
+            child.signals += 1
             self._send(self._line, {"child": child.number, "signal": int(number)})
 
     def _end_clusters(self, text: str | None) -> None:
@@ -386,12 +423,20 @@ class Workers:
             self._end_child(child)
 
 
-def _tell(callback: Callable[..., None], attempt: _Attempt, said: Process | Outcome | None) -> None:
-    """Calls back; an error there must not end the thread on which all attempts depend."""
+def _do(call: Callable[[], None]) -> None:
+    """Calls; an error must not end the thread on which all attempts depend."""
     try:
-        callback(attempt.number, attempt.assignment.epoch, said)
+        call()
     except Exception:
-        _LOG.exception("What is told of the attempt %s was not taken.", attempt.number)
+        _LOG.exception("The workers could not do what was to be done.")
+
+
+def _tell(callback: Callable[..., None], attempt: _Attempt, said: Process | Outcome | None) -> None:
+    _do(lambda: callback(attempt.number, attempt.assignment.epoch, said))
+
+
+def _unable(message: str) -> Outcome:
+    return Outcome(Result.FAILED, "INTERNAL_ERROR", message)
 
 
 def _outcome(told: Message, **more: Any) -> Outcome:
@@ -414,6 +459,8 @@ def _of_dead(attempt: _Attempt, report: Message) -> Outcome:
         return _canceled(f"The task was stopped.{late}", exit_code=status, values=values, **used)
     if told is not None and (status >= 0 or told.get("result") != Result.SUCCESS):
         return _outcome(told, **used)
+    if "message" in report:
+        return Outcome(Result.FAILED, "DRIVER_ERROR", report["message"])
     when = "before its task had ended" if told is None else "after its task had ended, at its exit"
     if status >= 0:
         message = f"The process ended with exit code {status} {when}; the task called os._exit?"
@@ -421,4 +468,6 @@ def _of_dead(attempt: _Attempt, report: Message) -> Outcome:
         message = f"The process was killed by {signal.Signals(-status).name} {when}."
         if status == -signal.SIGKILL:
             message += " The system does that where memory runs out; so may a person."
+        if limit := attempt.assignment.memory_limit:
+            message += f" Its memory was limited to {limit} bytes."
     return Outcome(Result.FAILED, "DRIVER_ERROR", message, values=values, exit_code=status, **used)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,7 +14,7 @@ from lakeflow.core.clock import Clock, SystemClock
 from lakeflow.core.errors import LakeflowError
 from lakeflow.core.settings import Settings
 from lakeflow.jobs.home import Home, HomeLock
-from lakeflow.jobs.rows import JobEvent
+from lakeflow.jobs.rows import JobEvent, JobRow
 from lakeflow.jobs.scheduler import SLOTS, Scheduler
 from lakeflow.jobs.store import Reader, Store
 from lakeflow.jobs.tasks.context import Given
@@ -26,7 +27,13 @@ from lakeflow.server.tasks import SqlTask
 
 Answer = TypeVar("Answer")
 
-_GIVEN = Given({"pipeline_task": "lakeflow.server.tasks:run_pipeline"})
+_MOMENT = 0.5
+"""Seconds between two looks at whether the scheduler still runs."""
+
+_GIVEN = Given(
+    {"pipeline_task": "lakeflow.server.tasks:run_pipeline"},
+    engine="lakeflow.server.notebooks:open_engine",
+)
 
 
 class Server:
@@ -39,6 +46,7 @@ class Server:
         listeners: Told of every event, on the thread of the scheduler.
         clock: What time it is.
         slots: Tasks that run at the same time.
+        triggers: Whether schedules and the like begin runs.
 
     Raises:
         ConflictError: Another server is at work in this home.
@@ -53,6 +61,7 @@ class Server:
         listeners: Sequence[Callable[[JobEvent], None]] = (),
         clock: Clock | None = None,
         slots: int = SLOTS,
+        triggers: bool = True,
     ) -> None:
         self.home = Home(folder.absolute())
         self.settings = settings
@@ -71,6 +80,7 @@ class Server:
                 clock or SystemClock(),
                 slots=slots,
                 listeners=listeners,
+                triggers=triggers,
             )
             self.scheduler.recover()
         except BaseException:
@@ -78,9 +88,11 @@ class Server:
             self._lock.release()
             raise
         self.failure: BaseException | None = None
+        self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="scheduler", daemon=True)
         self._thread.start()
-        self.senses = Senses(self.scheduler, settings, partial(saved_query, self.home))
+        saved = partial(saved_query, self.home)
+        self._senses = Senses(self.scheduler, settings, saved) if triggers else None
 
     def _serve(self) -> None:
         try:
@@ -89,6 +101,25 @@ class Server:
             # What is in memory may no longer be what is on disk; the next server begins from that.
             self.failure = error
             self.scheduler.give_up(error)
+        finally:
+            self._stopped.set()
+
+    def wait_for(self, event: threading.Event) -> None:
+        """Waits for something that a listener tells; no longer if the scheduler has stopped."""
+        while not event.wait(_MOMENT) and not self._stopped.is_set():
+            pass
+
+    def job_of(self, source: str, key: str) -> int:
+        """Id of a job that was deployed from a file.
+
+        Args:
+            source: The project; see `deploy.source_of`.
+            key: Its key there.
+        """
+        found = self.ask(
+            lambda turn: turn.store.select(JobRow, "source = ? AND key = ?", (source, key))
+        )
+        return found[0].job_id
 
     def ask(self, call: Callable[[Turn], Answer]) -> Answer:
         """Has something done by the scheduler; returns once it is durable.
@@ -99,6 +130,14 @@ class Server:
         if self.failure is not None:
             raise LakeflowError(f"The server has stopped: {self.failure}.") from self.failure
         return self.scheduler.ask(call).result()
+
+    @property
+    def user(self) -> str:
+        """Who works here: there is one user, whoever started the server."""
+        try:
+            return getpass.getuser()
+        except (KeyError, OSError):  # a user id without a name, as in containers
+            return "me"
 
     def reader(self) -> Reader:
         """Reads what it knows; one for each thread, closed by whoever asked for it."""
@@ -129,7 +168,8 @@ class Server:
 
     def close(self) -> None:
         """Stops every task, without an end to its run; the next server goes on with them."""
-        self.senses.close()
+        if self._senses is not None:
+            self._senses.close()
         self.scheduler.close()
         self._thread.join()
         self._runner.close()

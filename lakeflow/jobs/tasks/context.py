@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lakeflow.core.errors import TaskError
 from lakeflow.jobs.model import JsonValue
+from lakeflow.jobs.wire import Message
 from lakeflow.jobs.work import Assignment
 
 
@@ -25,11 +26,13 @@ class Done:
         output: As in `Outcome`.
         exit_code: Of the program that it ran; other than 0 is a failure.
         message: Why it failed, where the code does not say it.
+        error: Why it failed, for the traceback.
     """
 
     output: Mapping[str, JsonValue] = field(default_factory=dict)
     exit_code: int | None = None
     message: str = ""
+    error: BaseException | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +42,12 @@ class Given:
     Args:
         types: What runs a type of task that is not known here: called with settings and context.
         engine: Called with a context; returns what runs SQL and is `spark`, for notebooks.
+        environments: The folder of virtual environments; one in the user's cache if empty.
     """
 
     types: Mapping[str, str] = field(default_factory=dict)
     engine: str = ""
+    environments: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,29 @@ class Context:
             "RESOURCE_NOT_FOUND",
             hint=f"Relative paths are taken against {self.assignment.root}.",
         )
+
+
+def order(assignment: Assignment, given: Given, *, again: bool) -> Message:
+    """The message that lets a worker run an attempt.
+
+    Args:
+        assignment: The attempt.
+        given: What others do for it.
+        again: Whether the worker waits for another one afterwards.
+    """
+    fields = {name: getattr(assignment, name) for name in Assignment.__slots__}
+    for name in ("folder", "root"):
+        fields[name] = fields[name].absolute()
+    return {"assignment": fields, "given": asdict(given), "again": again}
+
+
+def ordered(message: Message) -> Context:
+    """What such a message asks for."""
+    said = message["assignment"]
+    fields = {**said, "libraries": tuple(said["libraries"])}
+    for name in ("folder", "root"):
+        fields[name] = Path(said[name])
+    return Context(Assignment(**fields), Given(**message["given"]))
 
 
 def load(name: str) -> Callable[..., Any]:

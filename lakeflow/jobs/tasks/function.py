@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import json
 import os
@@ -10,15 +9,26 @@ import sys
 
 from lakeflow.core.errors import TaskError
 from lakeflow.jobs.tasks.context import Context, Done, load
+from lakeflow.jobs.tasks.namespace import namespace
+from lakeflow.jobs.tasks.nested import run_notebook
 
 
 def run(context: Context) -> Done:
     """Calls the function; what it returns is the task's output if JSON can say it."""
     os.chdir(context.assignment.root)
     sys.path.insert(0, str(context.assignment.root))
+    namespace(context, dict(context.assignment.parameters), run_notebook)
     function = load(str(context.required("main")))
+    if isinstance(function, type):
+        raise TaskError(
+            f"python_operator_task.main: {context.settings['main']} is a class.",
+            "INVALID_RUN_CONFIGURATION",
+            hint="Name a function that makes an instance and does the work.",
+        )
     found = function(**_arguments(context))
     if inspect.iscoroutine(found):
+        import asyncio
+
         found = asyncio.run(found)
     try:
         json.dumps(found)
@@ -34,8 +44,4 @@ def _arguments(context: Context) -> dict[str, object]:
             "python_operator_task.parameters is a list of {name, value}.",
             "INVALID_RUN_CONFIGURATION",
         )
-    return {each["name"]: each.get("value") for each in given} | {
-        name: value
-        for name, value in context.assignment.parameters.items()
-        if name in {each["name"] for each in given}
-    }
+    return {each["name"]: each.get("value") for each in given}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import signal
 import subprocess
@@ -28,6 +29,18 @@ def find(name: str, how: str) -> str:
     return found
 
 
+def shell() -> str:
+    """The shell that runs command lines."""
+    return shutil.which("bash") or "/bin/sh"
+
+
+def flush() -> None:
+    """Writes what this process has said, before another one says something."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+
+
 def run(words: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> Done:
     """Runs a program with the streams of this process and waits for its end.
 
@@ -36,8 +49,7 @@ def run(words: Sequence[str], folder: Path, environment: Mapping[str, str] | Non
     """
     stopped: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, _: stopped.append(number))
-    sys.stdout.flush()
-    sys.stderr.flush()
+    flush()
     try:
         program = subprocess.Popen(words, cwd=folder, env=environment, stdin=subprocess.DEVNULL)
         code = program.wait()

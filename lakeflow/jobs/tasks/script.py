@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from types import ModuleType
 
 from lakeflow.jobs.tasks.context import Context, Done
+from lakeflow.jobs.tasks.namespace import namespace
+from lakeflow.jobs.tasks.nested import run_notebook
 
 
 def run(context: Context) -> Done:
     """Runs the file in this process."""
     file = context.file("python_file")
-    run_file(file, [str(each) for each in context.settings.get("parameters", ())])
-    return Done()
-
-
-def run_file(file: Path, arguments: list[str]) -> None:
-    """Runs a Python file as the program of this process."""
     os.chdir(file.parent)
-    sys.argv[:] = [str(file), *arguments]
-    sys.path.insert(0, str(file.parent))
-    module = new_main(str(file))
-    code = compile(file.read_bytes(), str(file), "exec", dont_inherit=True)
-    exec(code, module.__dict__)
+    sys.argv[:] = [str(file), *(str(each) for each in context.settings.get("parameters") or ())]
+    sys.path[:0] = [str(file.parent), str(context.assignment.root)]
+    names = new_main(str(file)).__dict__
+    names |= namespace(context, dict(context.assignment.parameters), run_notebook)
+    exec(compile(file.read_bytes(), str(file), "exec", dont_inherit=True), names)
+    return Done()
 
 
 def new_main(file: str) -> ModuleType:

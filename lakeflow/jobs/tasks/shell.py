@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 from lakeflow.jobs.tasks import program
 from lakeflow.jobs.tasks.context import Context, Done
 
@@ -11,7 +9,8 @@ from lakeflow.jobs.tasks.context import Context, Done
 def run(context: Context) -> Done:
     """Runs the command in the folder of the job."""
     command = context.required("command")
+    parameters = [str(each) for each in context.settings.get("parameters") or ()]
     if isinstance(command, str):
-        shell = shutil.which("bash") or "/bin/sh"
-        return program.run([shell, "-c", command], context.assignment.root)
-    return program.run([str(word) for word in command], context.assignment.root)
+        shell = program.shell()
+        return program.run([shell, "-c", command, shell, *parameters], context.assignment.root)
+    return program.run([*map(str, command), *parameters], context.assignment.root)

@@ -353,3 +353,8 @@ def test_settings_are_json(bundle):
     text = "bundle: {name: b}\nresources: {jobs: {j: {name: 1, tags: {a: 1.50}}}}"
     found = bundle(text).jobs["j"].settings
     assert json.loads(json.dumps(found)) == found == {"name": "1", "tags": {"a": "1.50"}}
+
+
+def test_a_resource_may_speak_of_itself(bundle):
+    text = 'bundle: {name: b}\nresources: {jobs: {j: {tags: {me: "${resources.jobs.j.id}"}}}}'
+    assert bundle(text).jobs["j"].references == frozenset()

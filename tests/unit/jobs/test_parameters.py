@@ -218,3 +218,15 @@ def test_a_child_gets_what_its_task_gives_and_what_it_knows_of_its_parent():
         for_child(declared, {"job_parameters": {"shpo": "1"}}, {})
     older = for_child(declared, {"notebook_params": {"a": "1"}}, {})
     assert older.legacy == {"notebook_params": {"a": "1"}}
+
+
+def test_what_was_resolved_in_the_parent_or_in_the_run_before_is_not_resolved_again():
+    odd, task = "{{job.id}}", {"job_parameters": {"shop": "{{job.naem}}"}}
+    child = for_child({"day": "x", "shop": "y", "own": "{{job.id}}"}, task, {"day": odd})
+    assert child.resolved(SCOPE) == {"day": odd, "shop": "{{job.naem}}", "own": "7"}
+    again = for_run(
+        {"day": "x", "shop": "y", "own": "{{job.id}}"},
+        {"job_parameters": {"shop": "{{job.run_id}}"}},
+        before={"day": odd, "shop": "z", "gone": "1"},
+    )
+    assert again.resolved(SCOPE) == {"day": odd, "shop": "70", "own": "7"}

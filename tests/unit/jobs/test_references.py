@@ -397,3 +397,21 @@ def test_how_values_become_text():
         "null",
         '{"ü":[]}',
     ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{{tasks.my-task.run_id}}", "{{ job.id }", "a {{job.start time.day}} b", "{{input.x y}}"],
+)
+def test_what_nearly_is_a_reference_is_wrong_where_nobody_else_wrote_it(text):
+    settings = {"tasks": [text_task("a", text)]}
+    assert check(settings) == []
+    (error,) = check(settings, strict=True)
+    assert "is no reference and would stay as it is" in error.message
+    assert "back-ticks" in error.hint
+    assert len(check({"parameters": [{"name": "p", "default": text}]}, strict=True)) == 1
+
+
+@pytest.mark.parametrize("text", ["{{jobs.id}}", "{{ var('x') }}", "{{x-y}}", "{job.id}", "job.id"])
+def test_what_begins_otherwise_is_nobodys_reference(text):
+    assert check({"tasks": [text_task("a", text)]}, strict=True) == []

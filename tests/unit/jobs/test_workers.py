@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from lakeflow.jobs.model import Result
+from lakeflow.jobs.tasks.context import Given
 from lakeflow.jobs.workers import Workers
 
 DAEMON = """
@@ -232,6 +233,7 @@ def test_settings_that_are_not_there_are_named(begin):
 def test_a_function_is_called_with_its_parameters(begin, tmp_path):
     (tmp_path / "steps.py").write_text(
         "async def later(): return 2\ndef add(left, right): return f'{left}{right}'\n"
+        "class Step: pass\n"
     )
     parameters = [{"name": "left", "value": "a"}, {"name": "right", "value": "b"}]
     added = begin("python_operator_task", {"main": "steps.add", "parameters": parameters}).wait()
@@ -239,12 +241,17 @@ def test_a_function_is_called_with_its_parameters(begin, tmp_path):
     assert begin("python_operator_task", {"main": "steps:later"}).wait().output == {"result": 2}
     wrong = begin("python_operator_task", {"main": "steps.ad"}).wait()
     assert wrong.code == "RESOURCE_NOT_FOUND"
+    kind = begin("python_operator_task", {"main": "steps.Step"}).wait()
+    assert kind.code == "INVALID_RUN_CONFIGURATION"
+    assert "is a class" in kind.message
 
 
 def test_memory_is_limited(script):
     outcome = script("data = bytearray(400 << 20)", memory_limit=200 << 20).wait()
     assert outcome.result is Result.FAILED
     assert f"limit of {200 << 20} bytes" in outcome.message
+    aborted = script("import os; os.abort()", memory_limit=200 << 20).wait()
+    assert f"limited to {200 << 20} bytes" in aborted.message
     assert script("data = bytearray(400 << 20)").wait().peak_memory > 400 << 20
 
 
@@ -258,3 +265,43 @@ def test_close_leaves_nothing(script, begin):
     pids += [pid for text in said for pid in numbers(text, "daemon")]
     assert len(pids) == 6
     assert not any(psutil.pid_exists(pid) for pid in pids)
+
+
+def test_what_json_cannot_say_fails_the_attempt_and_nothing_else(begin, script, tmp_path):
+    (tmp_path / "odd.py").write_text("def run(settings, context): return {'value': object()}")
+    workers = Workers(given=Given(types={"odd_task": "odd:run"}))
+    try:
+        path = {"PYTHONPATH": str(tmp_path)}
+        output = begin("odd_task", {}, by=workers, environment=path).wait()
+        settings = begin("odd_task", {"value": object()}, by=workers).wait()
+        assert script("", by=workers).wait().result is Result.SUCCESS
+    finally:
+        workers.close()
+    for outcome in (output, settings):
+        assert (outcome.result, outcome.code) == (Result.FAILED, "INTERNAL_ERROR")
+        assert "JSON" in outcome.message
+
+
+def test_attempts_wait_for_each_other_and_may_be_stopped_while_they_do(script):
+    workers = Workers(at_most=2)
+    try:
+        running = [script("import time\ntime.sleep(600)", by=workers) for _ in range(2)]
+        waiting = [script("print('said')", by=workers) for _ in range(2)]
+        for attempt in running:
+            assert attempt.begun.wait(60)
+        workers.stop(waiting[0].number)
+        assert waiting[0].wait().result is Result.CANCELED
+        assert not waiting[1].begun.is_set()
+        workers.stop(running[0].number)
+        assert waiting[1].wait().result is Result.SUCCESS
+        assert waiting[0].process is None
+    finally:
+        workers.close()
+    assert running[1].wait().result is Result.CANCELED
+
+
+def test_an_attempt_after_the_end_is_canceled(script):
+    workers = Workers()
+    workers.close()
+    workers.close()
+    assert script("", by=workers).wait().result is Result.CANCELED

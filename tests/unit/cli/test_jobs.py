@@ -1,0 +1,205 @@
+"""`lakeflow jobs` and `lakeflow deploy`, as somebody types them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = """
+name: shop
+jobs:
+  nightly:
+    schedule: {quartz_cron_expression: "0 30 2 * * ?", timezone_id: Europe/Vienna}
+    parameters: [{name: day, default: "monday"}]
+    tasks:
+      - task_key: load
+        shell_task: {command: "echo loading {{job.parameters.day}}; echo oops >&2"}
+      - task_key: check
+        depends_on: [{task_key: load}]
+        shell_task: {command: "test -e good"}
+      - task_key: gate
+        depends_on: [{task_key: check}]
+        condition_task: {op: EQUAL_TO, left: "{{job.parameters.day}}", right: sunday}
+      - task_key: rest
+        depends_on: [{task_key: gate, outcome: "true"}]
+        shell_task: {command: "true"}
+      - task_key: clean
+        depends_on: [{task_key: check}]
+        run_if: ALL_DONE
+        shell_task: {command: "true"}
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    (tmp_path / "lakeflow.yml").write_text(PROJECT)
+    return tmp_path
+
+
+def lakeflow(folder: Path, *words: str, code: int = 0) -> str:
+    """What the command prints; its error stream comes after that."""
+    found = subprocess.run(
+        [sys.executable, "-m", "lakeflow", *words],
+        check=False,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "LAKEFLOW_HOME": str(folder / "home")},
+    )
+    assert found.returncode == code, found.stdout + found.stderr
+    return found.stdout + found.stderr
+
+
+def jobs(folder: Path, *words: str, code: int = 0) -> str:
+    return lakeflow(folder, "jobs", *words, code=code)
+
+
+def runs(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in jobs(folder, "history", "--json").splitlines()]
+
+
+def test_a_run_that_fails_is_repaired(shop: Path) -> None:
+    said = jobs(shop, "run", "nightly", "--local", code=1)
+    assert "check FAILED (RUN_EXECUTION_ERROR)" in said
+    (run,) = runs(shop)
+    states = {task["task"]: task["result"] for task in run["tasks"]}
+    assert states == {
+        "load": "SUCCESS",
+        "check": "FAILED",
+        "gate": "UPSTREAM_FAILED",
+        "rest": "UPSTREAM_FAILED",
+        "clean": "SUCCESS",
+    }
+    number = str(run["run_id"])
+    assert "gate runs if ALL_SUCCESS: check is FAILED." in jobs(shop, "why", number, "gate")
+    assert "loading monday" in jobs(shop, "logs", number, "load")
+    assert "oops" in jobs(shop, "logs", number)
+    (shop / "good").touch()
+    said = jobs(shop, "repair", number, "--local")
+    assert f"Run {number} of nightly SUCCESS" in said
+    assert "loading" not in said
+    (again,) = runs(shop)
+    assert {task["task"]: task["result"] for task in again["tasks"]}["rest"] == "EXCLUDED"
+    assert "gate came out false" in jobs(shop, "why", number, "rest")
+
+
+def test_parameters_and_some_tasks_only(shop: Path) -> None:
+    jobs(shop, "run", "nightly", "--local", "--param", "day=friday", "--only", "load")
+    (run,) = runs(shop)
+    assert run["parameters"] == {"day": "friday"}
+    assert [task["task"] for task in run["tasks"]] == ["load"]
+    said = jobs(shop, "run", "nightly", "--local", "--param", "dya=friday", code=2)
+    assert "Did you mean 'day'?" in said
+
+
+def test_json_is_an_object_on_each_line(shop: Path) -> None:
+    said = jobs(shop, "run", "nightly", "--local", "--only", "load", "--json")
+    *events, last = [json.loads(line) for line in said.splitlines()]
+    assert [event["type"] for event in events][-2:] == ["task.ended", "run.ended"]
+    assert (last["state"], last["result"]) == ("TERMINATED", "SUCCESS")
+
+
+def test_ctrl_c_cancels_the_run(shop: Path) -> None:
+    (shop / "lakeflow.yml").write_text(
+        "name: slow\njobs: {wait: {tasks: [{task_key: w, shell_task: {command: "
+        "'echo up; exec sleep 1000'}}]}}"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lakeflow", "jobs", "run", "wait", "--local"],
+        cwd=shop,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "LAKEFLOW_HOME": str(shop / "home")},
+    )
+    assert process.stdout is not None
+    while "w   " not in process.stdout.readline():
+        pass
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "CANCELED" in out
+
+
+def test_a_job_without_local_says_what_to_do(shop: Path) -> None:
+    assert "--local" in jobs(shop, "run", "nightly", code=2)
+
+
+def test_names_that_are_not_there(shop: Path) -> None:
+    assert "Did you mean 'nightly'?" in jobs(shop, "run", "nihgtly", "--local", code=2)
+    assert "No job has run" in jobs(shop, "list", "--home", "elsewhere", code=2)
+    lakeflow(shop, "deploy")
+    assert "Did you mean 'nightly'?" in jobs(shop, "show", "nigtly", code=2)
+    assert "There is no run 99" in jobs(shop, "why", "99", code=2)
+    assert "Did you mean 'repair'?" in jobs(shop, "repiar", code=2)
+
+
+def test_an_error_in_the_file_has_its_line(shop: Path) -> None:
+    text = (shop / "lakeflow.yml").read_text()
+    (shop / "lakeflow.yml").write_text(
+        text.replace("task_key: gate, outcome", "task_key: gat, outcome")
+    )
+    assert "lakeflow.yml:17" in jobs(shop, "run", "nightly", "--local", code=2)
+    (shop / "lakeflow.yml").write_text(text.replace("schedule:", "shedule:"))
+    said = jobs(shop, "run", "nightly", "--local", code=2)
+    assert "lakeflow.yml:5" in said
+    assert "'schedule'" in said
+
+
+def test_graph_and_next_read_the_project(shop: Path) -> None:
+    graph = jobs(shop, "graph", "nightly").splitlines()
+    assert graph[0] == "load   shell"
+    assert "rest   shell  after gate is true" in graph
+    assert "clean  shell  after check (ALL_DONE)" in graph
+    assert "    gate -->|true| rest" in jobs(shop, "graph", "nightly", "--mermaid")
+    (tick,) = jobs(shop, "next", "nightly", "--count", "1").splitlines()
+    assert " 02:30:00+0" in tick
+    assert not (shop / "home").exists()
+
+
+def test_deploy_shows_and_does_what_differs(shop: Path) -> None:
+    assert "create     jobs.nightly" in lakeflow(shop, "deploy", "--dry-run")
+    assert not (shop / "home").exists()
+    lakeflow(shop, "deploy")
+    assert "All is as it is declared." in lakeflow(shop, "deploy")
+    text = (shop / "lakeflow.yml").read_text()
+    (shop / "lakeflow.yml").write_text(text.replace("0 30 2", "0 0 3").replace("nightly", "daily"))
+    said = lakeflow(shop, "deploy")
+    assert "create     jobs.daily" in said
+    assert "delete     jobs.nightly" in said
+    listed = [json.loads(line) for line in jobs(shop, "list", "--json").splitlines()]
+    assert [job["key"] for job in listed] == ["daily"]
+    assert "timezone_id: Europe/Vienna" in jobs(shop, "show", "daily")
+
+
+def test_a_file_of_jobs_in_python(shop: Path) -> None:
+    (shop / "work.py").write_text(
+        "from lakeflow import jobs\n"
+        "one = jobs.task('one', jobs.shell('echo one'))\n"
+        "jobs.job('small', tasks=[one, jobs.task('two', jobs.shell('echo two'), after=one)])\n"
+    )
+    said = jobs(shop, "run", "small", "--local", "--project", "work.py")
+    assert "Run " in said
+    assert "SUCCESS" in said
+
+
+def test_a_python_file_of_jobs_whose_job_runs_another_with_a_function(shop: Path) -> None:
+    (shop / "work.py").write_text(
+        "from lakeflow import jobs\n"
+        "def greet(who):\n"
+        "    with open('said', 'a') as said:\n"
+        "        said.write(who)\n"
+        "greeting = jobs.task('greet', jobs.function(greet, who='{{job.parameters.who}}'))\n"
+        "jobs.job('child', tasks=[greeting], parameters={'who': 'nobody'})\n"
+        "call = jobs.task('call', jobs.run_job('child', parameters={'who': '{{job.name}}'}))\n"
+        "jobs.job('parent', tasks=[call])\n"
+    )
+    said = jobs(shop, "run", "parent", "--local", "--project", "work.py")
+    assert "SUCCESS" in said
+    assert (shop / "said").read_text() == "parent"
