@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 import stat
 import subprocess
 import sys
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,7 +18,7 @@ import pytest
 from lakeflow.core.errors import ConfigurationError
 from lakeflow.server.listen import Address, check_reach
 from lakeflow.server.security import token_of
-from tests.unit.server.conftest import TOKEN, start
+from tests.unit.server.conftest import TOKEN, Client, start
 
 AUTH = {"Authorization": f"Bearer {TOKEN}"}
 JSON = {**AUTH, "Content-Type": "application/json"}
@@ -250,6 +253,79 @@ def test_a_token_that_others_can_read_is_refused(tmp_path):
     path.chmod(0o644)
     with pytest.raises(ConfigurationError, match="Others can read the token"):
         token_of(tmp_path, None)
+
+
+def test_tls_is_spoken(tmp_path):
+    pytest.importorskip("cryptography")
+    certificate, key = certified(tmp_path)
+    options = ("--tls-cert", str(certificate), "--tls-key", str(key), "--host", "0.0.0.0")
+    served = start(tmp_path, *options, "--allow-host", "Lake.Example")
+    port = urlsplit(served.address).port
+    assert served.address == f"https://0.0.0.0:{port}"
+    trusted = ssl.create_default_context(cafile=certificate)
+    for host, status in (("localhost", 200), ("lake.example", 200), ("evil.example", 403)):
+        connection = http.client.HTTPSConnection("localhost", port, context=trusted, timeout=30)
+        connection.request("GET", "/api/2.2/jobs/list", headers={**AUTH, "Host": host})
+        assert connection.getresponse().status == status
+        connection.close()
+    assert served.stop() == 0
+
+
+def certified(folder: Path) -> tuple[Path, Path]:
+    """A certificate of localhost that it has signed itself, and its key."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    files = folder / "certificate.pem", folder / "key.pem"
+    files[0].write_bytes(made.public_bytes(pem))
+    files[1].write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return files
+
+
+def test_a_task_does_not_see_the_token(served, ask):
+    script = served.home.parent / "environment.py"
+    script.write_text(
+        "import os; print('LAKEFLOW_TOKEN' in os.environ, os.environ['LAKEFLOW_HOME'])"
+    )
+    task = {"task_key": "t", "spark_python_task": {"python_file": str(script)}}
+    body = json.dumps({"tasks": [task]}).encode()
+    _, _, made = ask("POST", "/api/2.2/jobs/runs/submit", JSON, body)
+    client = Client(served)
+    run = client.ended(made["run_id"])
+    assert client.jobs.get_run_output(run.run_id).logs == f"False {served.home}\n"
+
+
+def test_an_answer_does_not_wait_for_another_packet(served):
+    """Unless asyncio is told that a socket is TCP, each answer takes the 40 ms of a delayed ACK."""
+    at = urlsplit(served.address)
+    connection = http.client.HTTPConnection(at.hostname, at.port, timeout=30)
+    spent = []
+    for _ in range(25):
+        began = time.perf_counter()
+        connection.request("GET", "/health")
+        connection.getresponse().read()
+        spent.append(time.perf_counter() - began)
+    connection.close()
+    assert sorted(spent)[12] < 0.03
 
 
 def test_a_second_server_of_a_home_is_refused(served):
