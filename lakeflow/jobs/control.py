@@ -100,6 +100,7 @@ def run_now(
     token: str | None = None,
     trigger: str = "ONE_TIME",
     trigger_info: Mapping[str, JsonValue] | None = None,
+    overrides: Mapping[str, JsonValue] | None = None,
 ) -> int:
     """Accepts a run of a job.
 
@@ -112,6 +113,7 @@ def run_now(
         token: A second request with the same token gets the same run.
         trigger: What began it.
         trigger_info: More of that.
+        overrides: Settings of the job that are others for this run.
 
     Returns:
         Id of the run.
@@ -121,7 +123,7 @@ def run_now(
     job = _job(turn, job_id)
     row = new_run(
         turn,
-        job,
+        replace(job, settings={**job.settings, **(overrides or {})}),
         trigger=trigger,
         trigger_info=trigger_info,
         parameters=for_run(stored_job(job.settings).parameters, request or {}),

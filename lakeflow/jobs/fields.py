@@ -66,7 +66,8 @@ TASK_TYPES: Mapping[str, tuple[Field, ...]] = {
         reset_checkpoint_selection  texts  Begins these flows at the start of their sources.
         """,
         "refused",
-    ),
+    )
+    + _fields("validate_only flag Checks the definitions, and updates nothing.", ours=True),
     "sql_task": _fields(
         """
         query       sql_query  A saved query.

@@ -19,6 +19,7 @@ from lakeflow.core.errors import CorruptStateError, StateError
 from lakeflow.jobs.model import Result
 from lakeflow.jobs.rows import (
     AttemptRow,
+    DocumentRow,
     JobEvent,
     JobRow,
     RepairRow,
@@ -63,6 +64,8 @@ CREATE TABLE attempts (
     parent INTEGER, due INTEGER
 );
 CREATE INDEX attempts_of_run ON attempts (run_id, attempt);
+CREATE INDEX attempts_of_pipeline ON attempts (json_extract(settings, '$.pipeline_id'))
+    WHERE json_extract(settings, '$.pipeline_id') IS NOT NULL;
 CREATE TABLE repairs (
     repair_id INTEGER PRIMARY KEY, run_id INTEGER NOT NULL, number INTEGER NOT NULL,
     tasks TEXT NOT NULL, started INTEGER NOT NULL, ended INTEGER, result TEXT,
@@ -88,10 +91,16 @@ CREATE TABLE events (
     iteration INTEGER, details TEXT NOT NULL
 );
 CREATE INDEX events_of_run ON events (run_id, sequence);
+CREATE TABLE documents (
+    key TEXT PRIMARY KEY, kind TEXT NOT NULL, value TEXT NOT NULL, changed INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX documents_of_kind ON documents (kind, key);
 """
 
-AnyRow = JobRow | RunRow | AttemptRow | RepairRow | TriggerRow | TickRow | JobEvent
-Row = TypeVar("Row", JobRow, RunRow, AttemptRow, RepairRow, TriggerRow, TickRow, JobEvent)
+AnyRow = JobRow | RunRow | AttemptRow | RepairRow | TriggerRow | TickRow | JobEvent | DocumentRow
+Row = TypeVar(
+    "Row", JobRow, RunRow, AttemptRow, RepairRow, TriggerRow, TickRow, JobEvent, DocumentRow
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +163,7 @@ _OF: Mapping[type[Any], _Table] = {
     TriggerRow: _Table.of(TriggerRow, "triggers", "trigger_id"),
     TickRow: _Table.of(TickRow, "ticks", "tick_id"),
     JobEvent: _Table.of(JobEvent, "events", "sequence"),
+    DocumentRow: _Table.of(DocumentRow, "documents", "key"),
 }
 
 
@@ -217,6 +227,12 @@ class Reader:
         text = f"SELECT count(*) FROM {_OF[row].name} WHERE {where}"
         (found,) = self._connection.execute(text, values).fetchone()
         return int(found)
+
+    def totals(self, table: str) -> list[tuple[str, str | None, int]]:
+        """How many rows of `runs` or `attempts` have which state and result."""
+        assert table in ("runs", "attempts")
+        text = f"SELECT state, result, count(*) FROM {table} GROUP BY 1, 2 ORDER BY 1, 2"
+        return list(self._connection.execute(text))
 
     def settings_of(self, job_id: int, version: int) -> dict[str, Any] | None:
         """What a job was in an earlier version."""
