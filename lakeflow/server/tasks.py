@@ -127,9 +127,15 @@ def run_pipeline(settings: Mapping[str, Any], context: Context) -> Mapping[str, 
     session = Session(Settings.load(), listeners=[_say])
     signal.signal(signal.SIGTERM, lambda *_: session.stop())
     selection = settings.get("full_refresh_selection") or ()
+    names = context.assignment.names
     try:
         result = session.run(
-            pipeline, full_refresh="all" if settings.get("full_refresh") else selection
+            pipeline,
+            full_refresh="all" if settings.get("full_refresh") else selection,
+            begun_by={
+                "cause": "JOB_TASK",
+                **{name: names[name] for name in ("job_id", "run_id", "task_run_id")},
+            },
         )
     except LakeflowError as error:
         code = "INVALID_RUN_CONFIGURATION" if error.exit_code == 2 else "RUN_EXECUTION_ERROR"
