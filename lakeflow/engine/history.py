@@ -197,6 +197,16 @@ class History:
             found[name] = furthest
         return found
 
+    def highest_id(self) -> int:
+        """The highest id of a job, run or attempt that is published; 0 if none is."""
+        highest = 0
+        for name in JOB_TABLES:
+            column = "job_id" if name in ("jobs", "job_tasks") else "run_id"
+            if self._tables[name].table.exists():
+                found = self._tables[name].read(wanted=[("workspace_id", "=", self._home)])
+                highest = max([highest, *map(int, found[column].to_pylist())])
+        return highest
+
     def append(self, sequence: int, rows: Mapping[str, Rows]) -> None:
         """Appends what events came to, table by table.
 

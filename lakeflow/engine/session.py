@@ -297,19 +297,7 @@ class Session:
                     listener(event)
 
         damaged = recover(self.store, state, targets, lease, self.clock, log)
-        created = Event(
-            "create_update",
-            f"Update {update} of {pipeline.name} was started.",
-            self.clock.now(),
-            details={
-                "update_id": update,
-                "pipeline": pipeline.name,
-                "cause": "USER_ACTION",
-                "full_refresh": full_refresh == "all",
-                "full_refresh_selection": [] if full_refresh == "all" else list(full_refresh),
-                **begun_by,
-            },
-        )
+        created = _created(update, pipeline.name, full_refresh, begun_by, self.clock)
         state.write_event(lease.epoch, "0-created", [created])
         emit(created)
         results: tuple[FlowResult, ...] = ()
@@ -426,6 +414,28 @@ def _outcome(results: Sequence[FlowResult], *, stop_asked: bool) -> str:
     if stop_asked and "STOPPED" in states:
         return "CANCELED"
     return "FAILED" if states & {"FAILED", "SKIPPED"} else "COMPLETED"
+
+
+def _created(
+    update: str,
+    pipeline: str,
+    full_refresh: FullRefresh,
+    begun_by: Mapping[str, Any],
+    clock: Clock,
+) -> Event:
+    return Event(
+        "create_update",
+        f"Update {update} of {pipeline} was started.",
+        clock.now(),
+        details={
+            "update_id": update,
+            "pipeline": pipeline,
+            "cause": "USER_ACTION",
+            "full_refresh": full_refresh == "all",
+            "full_refresh_selection": [] if full_refresh == "all" else list(full_refresh),
+            **begun_by,
+        },
+    )
 
 
 def _progress(state: str, clock: Clock, error: LakeflowError | None = None) -> Event:

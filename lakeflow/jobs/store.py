@@ -159,6 +159,14 @@ class Reader:
         sequence, following = self._connection.execute(text).fetchone()
         return int(sequence), int(following) - 1
 
+    def fault(self) -> str:
+        """What is wrong with the file; nothing if all of it can be read."""
+        try:
+            ((found,), *_) = self._connection.execute("PRAGMA integrity_check(1)").fetchall()
+        except sqlite3.DatabaseError as error:
+            return str(error)
+        return "" if found == "ok" else str(found)
+
     def copy_to(self, path: Path) -> None:
         """Writes a copy of the database, while it is in use."""
         copy_to(self._connection, path)
