@@ -11,6 +11,7 @@ from lakeflow.core.names import nearest
 COMMANDS = {
     "run": "jobs_run",
     "repair": "jobs_run",
+    "cancel": "jobs_run",
     "list": "jobs_read",
     "show": "jobs_read",
     "graph": "jobs_read",

@@ -140,7 +140,7 @@ class _Update:
         selection = list(details.get("full_refresh_selection", ()))
         return {
             "account_id": ACCOUNT,
-            "workspace_id": workspace,
+            "workspace_id": str(details.get("workspace_id", workspace)),
             "pipeline_id": pipeline,
             "update_id": self.id,
             "update_type": "FULL_REFRESH" if details.get("full_refresh") else "REFRESH",

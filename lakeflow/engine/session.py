@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
@@ -24,7 +24,7 @@ from lakeflow.core.errors import (
     was_interrupted,
 )
 from lakeflow.core.events import Event
-from lakeflow.core.names import TableName, nearest
+from lakeflow.core.names import DEFAULT_CATALOG, DEFAULT_SCHEMA, TableName, nearest
 from lakeflow.core.schema import Schema
 from lakeflow.core.settings import Settings
 from lakeflow.engine.eventlog import EventLog, event_log_name
@@ -98,6 +98,7 @@ class Session:
         settings: Which lakehouse, and how to run.
         clock: What time it is.
         listeners: Called with every event of an update, one at a time.
+        new_id: Makes the id of an update.
 
     Example:
         >>> from lakeflow.core.settings import Settings
@@ -108,6 +109,7 @@ class Session:
     settings: Settings
     clock: Clock = field(default_factory=SystemClock)
     listeners: Sequence[Listener] = ()
+    new_id: Callable[[], str] = new_update_id
     _running: PreparedPipeline | None = None
     _stop_asked: bool = False
 
@@ -146,13 +148,13 @@ class Session:
             self._stop_asked = False
 
     @_asks
-    def plan(self, path: Path, *, full_refresh: FullRefresh = ()) -> Plan:
+    def plan(self, path: Path | Pipeline, *, full_refresh: FullRefresh = ()) -> Plan:
         """What `run` would do; writes nothing.
 
         Raises:
             DefinitionErrors: Everything that is declared wrongly.
         """
-        pipeline = Pipeline.at(path)
+        pipeline = path if isinstance(path, Pipeline) else Pipeline.at(path)
         state = PipelineState(self.store, pipeline.name)
         with self._scratch() as scratch:
             prepared = self._prepare(pipeline, state, scratch)
@@ -190,19 +192,29 @@ class Session:
         )
 
     @_asks
-    def query(self, sql: str, cancellation: Cancellation | None = None) -> pa.RecordBatchReader:
+    def query(
+        self,
+        sql: str,
+        cancellation: Cancellation | None = None,
+        *,
+        catalog: str = DEFAULT_CATALOG,
+        schema: str = DEFAULT_SCHEMA,
+    ) -> pa.RecordBatchReader:
         """Runs a SELECT in Spark SQL over the tables of the lakehouse; changes nothing.
 
         Args:
             sql: The query.
             cancellation: Ends it from another thread.
+            catalog: Catalog of names that do not say one.
+            schema: Schema of names that do not say one.
 
         Raises:
             DefinitionError: It is wrong, or names a table that is not there.
         """
         from lakeflow.engine.ask import answer
 
-        return answer(self.settings, sql, self._existing, cancellation)
+        named = partial(TableName.parse, catalog=catalog, schema=schema)
+        return answer(self.settings, sql, lambda text: self._existing(named(text)), cancellation)
 
     @_asks
     def events(self, update: str | None = None) -> list[Event]:
@@ -284,7 +296,7 @@ class Session:
         full_refresh: FullRefresh,
         begun_by: Mapping[str, Any],
     ) -> UpdateResult:
-        update = new_update_id()
+        update = self.new_id()
         log = EventLog(self.store, state, self.clock)
         targets = Targets(self.store, state, self.clock, lease)
         kept: list[Event] = []

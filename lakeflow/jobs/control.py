@@ -15,6 +15,7 @@ from lakeflow.jobs.begin import block_tasks, dependents, new_run
 from lakeflow.jobs.context import scope_of_run
 from lakeflow.jobs.ends import about_job
 from lakeflow.jobs.model import Job, JsonValue, Result
+from lakeflow.jobs.notices import check_notices
 from lakeflow.jobs.parameters import for_run
 from lakeflow.jobs.reading import read_job, stored_job
 from lakeflow.jobs.references import check
@@ -103,6 +104,7 @@ def run_now(
     token: str | None = None,
     trigger: str = "ONE_TIME",
     trigger_info: Mapping[str, JsonValue] | None = None,
+    overrides: Mapping[str, JsonValue] | None = None,
 ) -> int:
     """Accepts a run of a job.
 
@@ -115,6 +117,7 @@ def run_now(
         token: A second request with the same token gets the same run.
         trigger: What began it.
         trigger_info: More of that.
+        overrides: Settings of the job that are others for this run.
 
     Returns:
         Id of the run.
@@ -124,7 +127,7 @@ def run_now(
     job = _job(turn, job_id)
     row = new_run(
         turn,
-        job,
+        replace(job, settings={**job.settings, **(overrides or {})}),
         trigger=trigger,
         trigger_info=trigger_info,
         parameters=for_run(stored_job(job.settings).parameters, request or {}),
@@ -319,5 +322,5 @@ def _run_of(turn: Turn, token: str) -> int | None:
 def _check(settings: Mapping[str, JsonValue]) -> None:
     read_job(settings)
     read_triggers(settings, strict=False)
-    for error in check(settings):
+    for error in (*check(settings), *check_notices(settings)):
         raise error

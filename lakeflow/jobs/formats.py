@@ -46,6 +46,8 @@ CREATE TABLE attempts (
     parent INTEGER, due INTEGER
 );
 CREATE INDEX attempts_of_run ON attempts (run_id, attempt);
+CREATE INDEX attempts_of_pipeline ON attempts (json_extract(settings, '$.pipeline_id'))
+    WHERE json_extract(settings, '$.pipeline_id') IS NOT NULL;
 CREATE TABLE repairs (
     repair_id INTEGER PRIMARY KEY, run_id INTEGER NOT NULL, number INTEGER NOT NULL,
     tasks TEXT NOT NULL, started INTEGER NOT NULL, ended INTEGER, result TEXT,
@@ -71,6 +73,10 @@ CREATE TABLE events (
     iteration INTEGER, details TEXT NOT NULL
 );
 CREATE INDEX events_of_run ON events (run_id, sequence);
+CREATE TABLE documents (
+    key TEXT PRIMARY KEY, kind TEXT NOT NULL, value TEXT NOT NULL, changed INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX documents_of_kind ON documents (kind, key);
 """
 
 Step = Callable[[sqlite3.Connection], None]

@@ -195,7 +195,7 @@ class TriggerRow:
     """What is kept of a trigger between two looks at it.
 
     Args:
-        trigger_id: Id of the job, and the trigger's place among those of the job: `7/0`.
+        trigger_id: Id of the job and the trigger's rule, such as `7/file_arrival /landing`.
         job_id: The job.
         state: What the last decision left for the next one.
         wait_until: When to look again, in milliseconds since 1970.
@@ -265,3 +265,20 @@ class JobEvent:
     iteration: int | None = None
     details: Mapping[str, JsonValue] = field(default_factory=dict)
     sequence: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRow:
+    """Something that clients have saved, of which jobs know nothing.
+
+    Args:
+        key: Its kind, a slash, and its name within that.
+        kind: Such as `pipelines` or `queries`.
+        value: What was saved.
+        changed: When, in milliseconds since 1970.
+    """
+
+    key: str
+    kind: str
+    value: Mapping[str, JsonValue]
+    changed: int

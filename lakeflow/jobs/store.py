@@ -1,7 +1,7 @@
 """`jobs.db`: SQLite in WAL mode, written by the one server of a home and read by anybody.
 
-A row is a frozen value of `rows.py`; its fields are the columns. Every transaction is durable when
-it returns.
+A row is a frozen value of `rows.py`; its fields are the columns. What a transaction has written
+outlasts the process at once, and a failure of the power once `make_durable` has returned.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from lakeflow.jobs.formats import copy_to, format_of, upgrade
 from lakeflow.jobs.model import Result
 from lakeflow.jobs.rows import (
     AttemptRow,
+    DocumentRow,
     JobEvent,
     JobRow,
     RepairRow,
@@ -26,8 +27,10 @@ from lakeflow.jobs.rows import (
     TriggerRow,
 )
 
-AnyRow = JobRow | RunRow | AttemptRow | RepairRow | TriggerRow | TickRow | JobEvent
-Row = TypeVar("Row", JobRow, RunRow, AttemptRow, RepairRow, TriggerRow, TickRow, JobEvent)
+AnyRow = JobRow | RunRow | AttemptRow | RepairRow | TriggerRow | TickRow | JobEvent | DocumentRow
+Row = TypeVar(
+    "Row", JobRow, RunRow, AttemptRow, RepairRow, TriggerRow, TickRow, JobEvent, DocumentRow
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ _OF: Mapping[type[Any], _Table] = {
     TriggerRow: _Table.of(TriggerRow, "triggers", "trigger_id"),
     TickRow: _Table.of(TickRow, "ticks", "tick_id"),
     JobEvent: _Table.of(JobEvent, "events", "sequence"),
+    DocumentRow: _Table.of(DocumentRow, "documents", "key"),
 }
 
 
@@ -171,6 +175,12 @@ class Reader:
         """Writes a copy of the database, while it is in use."""
         copy_to(self._connection, path)
 
+    def totals(self, table: str) -> list[tuple[str, str | None, int]]:
+        """How many rows of `runs` or `attempts` have which state and result."""
+        assert table in ("runs", "attempts")
+        text = f"SELECT state, result, count(*) FROM {table} GROUP BY 1, 2 ORDER BY 1, 2"
+        return list(self._connection.execute(text))
+
     def settings_of(self, job_id: int, version: int) -> dict[str, Any] | None:
         """What a job was in an earlier version."""
         found = self._connection.execute(
@@ -199,7 +209,7 @@ class Store(Reader):
             connection.execute("PRAGMA journal_mode = WAL")
         except sqlite3.DatabaseError:
             return connection  # the reader's constructor says what is wrong with it
-        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA synchronous = NORMAL")
         return connection
 
     @contextmanager
@@ -215,6 +225,12 @@ class Store(Reader):
             self._connection.execute("ROLLBACK")
             raise
         self._kept = self._next
+
+    def make_durable(self) -> None:
+        """Waits until all transactions so far are on the disk."""
+        self._connection.execute("PRAGMA synchronous = FULL")
+        self._connection.execute("UPDATE ids SET next = next")
+        self._connection.execute("PRAGMA synchronous = NORMAL")
 
     def new_id(self) -> int:
         """An id that no job, run or attempt has; kept by the transaction around it."""

@@ -22,6 +22,8 @@ class Turn:
         effects: Called in order once the transaction is durable.
         events: What happened.
         changed_jobs: Jobs that were created, changed or removed.
+        told: Whether somebody will be told of it who may rely on it, so that it must outlast the
+            power. The end of a task need not: what is forgotten of it is done again.
     """
 
     store: Store
@@ -29,9 +31,11 @@ class Turn:
     effects: list[Callable[[], None]] = field(default_factory=list)
     events: list[JobEvent] = field(default_factory=list)
     changed_jobs: set[int] = field(default_factory=set)
+    told: bool = False
 
     def tell(self, type: str, message: str, **about: Any) -> None:  # noqa: A002 - the event's own word
         """Writes an event."""
+        self.told |= not type.startswith("task.")
         event = JobEvent(self.now, type, message, **about)
         self.events.append(replace(event, sequence=self.store.insert(event)))
 
@@ -65,4 +69,6 @@ class Turn:
         changed = replace(attempt, **changes)
         self.store.update(AttemptRow, attempt.attempt, **changes)
         run.attempts[attempt.task_key, attempt.iteration] = changed
+        if changed.values and changed.iteration is None:
+            run.values[changed.task_key] = changed.values
         return changed

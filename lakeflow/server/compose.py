@@ -21,6 +21,7 @@ from lakeflow.jobs.tasks.context import Given
 from lakeflow.jobs.turn import Turn
 from lakeflow.jobs.workers import Workers
 from lakeflow.server.inline import Dispatch, InlineRunner
+from lakeflow.server.localise import localised, saved_query
 from lakeflow.server.publisher import SECONDS, Publication, Publisher
 from lakeflow.server.senses import Senses
 from lakeflow.server.tasks import SqlTask
@@ -30,7 +31,10 @@ Answer = TypeVar("Answer")
 _MOMENT = 0.5
 """Seconds between two looks at whether the scheduler still runs."""
 
-_GIVEN = Given({"pipeline_task": "lakeflow.server.tasks:run_pipeline"})
+_GIVEN = Given(
+    {"pipeline_task": "lakeflow.server.tasks:run_pipeline"},
+    engine="lakeflow.server.notebooks:open_engine",
+)
 
 
 class Server:
@@ -68,7 +72,8 @@ class Server:
         self._workers = Workers(str(self.home.database), _GIVEN, at_most=slots)
         inline = InlineRunner({"sql_task": partial(SqlTask, settings)}, slots)
         types = frozenset({"sql_task"})
-        self._runner = Dispatch(inline, types, self._workers, settings.environment())
+        localise = partial(localised, self.home)
+        self._runner = Dispatch(inline, types, self._workers, settings.environment(), localise)
         self.publisher: Publisher | None = None
         clock = clock or SystemClock()
         try:
@@ -92,7 +97,8 @@ class Server:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="scheduler", daemon=True)
         self._thread.start()
-        self._senses = Senses(self.scheduler, settings) if triggers else None
+        look_up = partial(saved_query, self.home)
+        self._senses = Senses(self.scheduler, settings, look_up) if triggers else None
 
     def _publish(self, event: JobEvent) -> None:
         if self.publisher is not None:
@@ -147,6 +153,14 @@ class Server:
     def tell_address(self, address: str) -> None:
         """Says where the API is, to those who meet the lock."""
         self._lock.tell({"address": address})
+
+    def end_cluster(self, name: str) -> None:
+        """Ends a process that tasks share, once those that it was given have ended."""
+        self._runner.end_cluster(name)
+
+    def wait(self) -> None:
+        """Waits until the scheduler has ended, by itself or because it was closed."""
+        self._thread.join()
 
     def __enter__(self) -> Self:
         return self

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lakeflow.core.errors import ConfigurationError
+from lakeflow.core.location import Location
 from lakeflow.core.names import nearest
+from lakeflow.jobs import tree
 from lakeflow.jobs.control import change_job, create_job, delete_job
 from lakeflow.jobs.declared import Declared, Name, Resource
 from lakeflow.jobs.deploy import (
@@ -45,8 +48,7 @@ def state_file(home: Path, declared: Declared) -> Path:
 
 def plan_of(home: Path, declared: Declared) -> Plan:
     """What a deployment would do."""
-    for job in declared.jobs.values():
-        check_job(job)
+    check_jobs(declared)
     return make_plan(read_state(state_file(home, declared)), declared)
 
 
@@ -76,16 +78,28 @@ def deploy(server: Server, declared: Declared, only: Collection[str] = ()) -> Pl
     return plan
 
 
-def check_job(job: Resource) -> None:
-    """Refuses a job that could not be saved.
+def check_jobs(declared: Declared, only: Collection[str] = ()) -> None:
+    """Refuses jobs that could not be saved.
+
+    Args:
+        declared: What the project says.
+        only: Keys of the jobs that matter; all if empty.
 
     Raises:
         ConfigurationError: It names the file and line.
     """
-    read_job(job.settings, strict=False, locate=lambda path: job.locate(*path))
-    for error in check(job.settings):
-        error.location = error.location or job.locate()
-        raise error
+    names = set(_spoken_of(declared, only)) if only else declared.resources.keys()
+    for job in declared.jobs.values():
+        if job.name not in names:
+            continue
+        read_job(job.settings, strict=False, locate=partial(_place, job))
+        for error in check(job.settings):
+            error.location = error.location or job.locate()
+            raise error
+
+
+def _place(job: Resource, path: tree.Path) -> Location:
+    return job.locate(*path)
 
 
 def _spoken_of(declared: Declared, keys: Collection[str]) -> Iterator[Name]:

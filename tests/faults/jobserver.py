@@ -32,8 +32,11 @@ FAIL_ONCE = (
 
 def settings(home: Path) -> dict:
     """A job with a chain, a branch, a fan, a child that sleeps for ever, and a flaky task."""
-    (home / "write.py").write_text(WRITE.format(home=home))
-    (home / "flaky.py").write_text(FAIL_ONCE.format(home=home))
+    for name, text in (("write.py", WRITE), ("flaky.py", FAIL_ONCE)):
+        # At once whole: tasks that a server took up may be reading it.
+        new = home / f"{name}.new"
+        new.write_text(text.format(home=home))
+        new.rename(home / name)
 
     def script(key: str, file: str, *after: str, **more: object) -> dict:
         return {

@@ -19,6 +19,12 @@ def run(context: Context) -> Done:
     sys.path.insert(0, str(context.assignment.root))
     namespace(context, dict(context.assignment.parameters), run_notebook)
     function = load(str(context.required("main")))
+    if isinstance(function, type):
+        raise TaskError(
+            f"python_operator_task.main: {context.settings['main']} is a class.",
+            "INVALID_RUN_CONFIGURATION",
+            hint="Name a function that makes an instance and does the work.",
+        )
     found = function(**_arguments(context))
     if inspect.iscoroutine(found):
         import asyncio
@@ -38,8 +44,4 @@ def _arguments(context: Context) -> dict[str, object]:
             "python_operator_task.parameters is a list of {name, value}.",
             "INVALID_RUN_CONFIGURATION",
         )
-    return {each["name"]: each.get("value") for each in given} | {
-        name: value
-        for name, value in context.assignment.parameters.items()
-        if name in {each["name"] for each in given}
-    }
+    return {each["name"]: each.get("value") for each in given}

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -128,7 +129,7 @@ def test_ctrl_c_cancels_the_run(shop: Path) -> None:
 
 
 def test_a_job_without_local_says_what_to_do(shop: Path) -> None:
-    assert "--local" in jobs(shop, "run", "nightly", code=2)
+    assert "add --local" in jobs(shop, "run", "nightly", code=2)
 
 
 def test_names_that_are_not_there(shop: Path) -> None:
@@ -187,3 +188,55 @@ def test_a_file_of_jobs_in_python(shop: Path) -> None:
     said = jobs(shop, "run", "small", "--local", "--project", "work.py")
     assert "Run " in said
     assert "SUCCESS" in said
+
+
+def test_a_python_file_of_jobs_whose_job_runs_another_with_a_function(shop: Path) -> None:
+    (shop / "work.py").write_text(
+        "from lakeflow import jobs\n"
+        "def greet(who):\n"
+        "    with open('said', 'a') as said:\n"
+        "        said.write(who)\n"
+        "greeting = jobs.task('greet', jobs.function(greet, who='{{job.parameters.who}}'))\n"
+        "jobs.job('child', tasks=[greeting], parameters={'who': 'nobody'})\n"
+        "call = jobs.task('call', jobs.run_job('child', parameters={'who': '{{job.name}}'}))\n"
+        "jobs.job('parent', tasks=[call])\n"
+    )
+    said = jobs(shop, "run", "parent", "--local", "--project", "work.py")
+    assert "SUCCESS" in said
+    assert (shop / "said").read_text() == "parent"
+
+
+@pytest.fixture
+def served(shop: Path) -> Iterator[Path]:
+    """The shop, with a server at work in its home."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lakeflow", "serve", "--port", "0"],
+        cwd=shop,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "LAKEFLOW_HOME": str(shop / "home")},
+    )
+    assert process.stdout is not None
+    while not process.stdout.readline().startswith("Listening"):
+        assert process.poll() is None
+    yield shop
+    process.terminate()
+    process.communicate(timeout=60)
+    assert process.returncode in (0, 130)
+
+
+def test_jobs_of_a_server(served: Path) -> None:
+    assert "create     jobs.nightly" in lakeflow(served, "deploy")
+    said = jobs(served, "run", "nightly", code=1)
+    assert "load                      SUCCESS" in said
+    assert "check FAILED (RUN_EXECUTION_ERROR)" in said
+    assert "is already at work" in jobs(served, "run", "nightly", "--local", code=1)
+    (run,) = runs(served)
+    (served / "good").touch()
+    assert "SUCCESS" in jobs(served, "repair", str(run["run_id"]))
+    number = jobs(served, "run", "nightly", "--only", "load", "--no-wait").strip()
+    jobs(served, "cancel", number)
+    said = jobs(served, "run", "nightly", "--param", "dya=friday", code=2)
+    assert "Did you mean 'day'?" in said
+    assert "There is no run" in jobs(served, "why", "12345", code=2)
+    assert "does not exist" in jobs(served, "cancel", "12345", code=2)
