@@ -1,16 +1,20 @@
-"""The call that brings a server's jobs to what a project declares."""
+"""Calls of our own: a project is deployed, a range of time is run again."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakeflow.core.location import Location
+from lakeflow.jobs.backfill import MOST_WINDOWS, backfill
+from lakeflow.jobs.control import backfill_job
 from lakeflow.jobs.declared import Declared, Resource
 from lakeflow.jobs.deploy import Plan
 from lakeflow.jobs.rows import JobRow
-from lakeflow.server.answers import invalid
+from lakeflow.jobs.triggers import Periodic, Schedule, read_triggers
+from lakeflow.server.answers import invalid, missing
 from lakeflow.server.deploy import deploy, plan_of, source_of
 from lakeflow.server.routes import Request, Routes
 
@@ -41,6 +45,64 @@ def deploy_project(api: Api, request: Request) -> Any:
         plan = deploy(api.server, declared, request.get("only") or ())
     jobs = api.read(lambda reader: reader.select(JobRow, "source = ?", (source_of(declared),)))
     return {"plan": plan_json(plan), "jobs": {row.key: row.job_id for row in jobs}}
+
+
+_EVERY = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
+
+
+@ROUTES.add(
+    "POST",
+    "/api/lakeflow/backfill",
+    """
+    job_id*         number  The job.
+    start*          text    Beginning of the range, as ISO 8601 with a zone.
+    end*            text    Its end, which is not in it.
+    every           text    hour, day or week; windows begin at ticks of its schedule if left out.
+    most            number  How many runs there may be; 100 if left out.
+    job_parameters  object  May refer to the window, as {{backfill.iso_date}}.
+    """,
+)
+def backfill_range(api: Api, request: Request) -> Any:
+    """Runs a job once for each window of a range of time."""
+    job = api.read(lambda reader: reader.find(JobRow, request["job_id"]))
+    if job is None:
+        raise missing(f"Job {request['job_id']} does not exist.")
+    windows = backfill(
+        _instant(request["start"]),
+        _instant(request["end"]),
+        _rule(job, request.get("every")),
+        most=request.get("most") or MOST_WINDOWS,
+    )
+    given = {"job_parameters": request.get("job_parameters") or {}}
+    scheduler = api.server.scheduler
+    runs = api.server.ask(lambda turn: backfill_job(scheduler, turn, job.job_id, windows, given))
+    return {
+        "runs": [
+            {"run_id": run, "window_start": w.start.isoformat(), "window_end": w.end.isoformat()}
+            for run, w in zip(runs, windows, strict=True)
+        ]
+    }
+
+
+def _instant(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise invalid(f"{text!r} is not a time.", "Write it like 2026-01-31T00:00:00Z.") from None
+
+
+def _rule(job: JobRow, every: str | None) -> timedelta | Schedule:
+    if every is not None:
+        if every not in _EVERY:
+            raise invalid(f"every is {', '.join(_EVERY)}, not {every!r}.")
+        return _EVERY[every]
+    triggers, _ = read_triggers(job.settings, strict=False)
+    for trigger in triggers:
+        if isinstance(trigger.rule, Schedule):
+            return trigger.rule
+        if isinstance(trigger.rule, Periodic):
+            return trigger.rule.interval
+    raise invalid("The job has no schedule.", "Say how long a window is: every.")
 
 
 def _declared(request: Request) -> Declared:

@@ -238,5 +238,18 @@ def test_jobs_of_a_server(served: Path) -> None:
     jobs(served, "cancel", number)
     said = jobs(served, "run", "nightly", "--param", "dya=friday", code=2)
     assert "Did you mean 'day'?" in said
+    jobs(served, "pause", "nightly")
+    assert "pause_status: PAUSED" in jobs(served, "show", "nightly")
+    jobs(served, "resume", "nightly")
+    assert "pause_status: UNPAUSED" in jobs(served, "show", "nightly")
+    day = "day={{backfill.iso_date}}"
+    words = ["--from", "2026-03-01", "--to", "2026-03-04", "--param", day]
+    made = jobs(served, "backfill", "nightly", *words, "--json")
+    windows = [json.loads(line)["window_start"] for line in made.splitlines()]
+    assert windows == [f"2026-03-0{n}T01:30:00+00:00" for n in (1, 2, 3)]
+    days = {run["parameters"]["day"] for run in runs(served)}
+    assert days >= {"2026-03-01", "2026-03-02", "2026-03-03"}
+    said = jobs(served, "backfill", "nightly", "--from", "2026-01-01", "--to", "2027-01-01", code=2)
+    assert "more than 100 runs" in said
     assert "There is no run" in jobs(served, "why", "12345", code=2)
     assert "does not exist" in jobs(served, "cancel", "12345", code=2)
