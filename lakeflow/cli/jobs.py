@@ -22,6 +22,8 @@ COMMANDS = {
     "history": "jobs_runs",
     "logs": "jobs_runs",
     "why": "jobs_runs",
+    "backup": "jobs_state",
+    "restore": "jobs_state",
 }
 """Sub-commands, and the module of this package that has each."""
 

@@ -14,6 +14,7 @@ from lakeflow.core.names import nearest
 from lakeflow.jobs.backfill import Window
 from lakeflow.jobs.begin import block_tasks, dependents, new_run
 from lakeflow.jobs.context import scope_of_run
+from lakeflow.jobs.ends import about_job
 from lakeflow.jobs.model import Job, JsonValue, Result
 from lakeflow.jobs.notices import check_notices
 from lakeflow.jobs.parameters import for_run
@@ -63,7 +64,8 @@ def create_job(
     turn.store.insert(job)
     turn.store.keep_version(job, turn.now)
     turn.changed_jobs.add(job_id)
-    turn.tell("job.created", f"{settings.get('name')} was created.", job_id=job_id)
+    said = f"{settings.get('name')} was created."
+    turn.tell("job.created", said, job_id=job_id, details=about_job(job))
     return job_id
 
 
@@ -79,7 +81,8 @@ def change_job(
     turn.store.update(JobRow, job_id, settings=settings, version=changed.version, root=changed.root)
     turn.store.keep_version(changed, turn.now)
     turn.changed_jobs.add(job_id)
-    turn.tell("job.changed", f"{settings.get('name')} was changed.", job_id=job_id)
+    said = f"{settings.get('name')} was changed."
+    turn.tell("job.changed", said, job_id=job_id, details=about_job(changed))
 
 
 def delete_job(scheduler: Scheduler, turn: Turn, job_id: int) -> None:
@@ -89,7 +92,8 @@ def delete_job(scheduler: Scheduler, turn: Turn, job_id: int) -> None:
         cancel(scheduler, turn, row.run_id, "Its job was deleted.")
     turn.store.delete(JobRow, "job_id = ?", (job_id,))
     turn.changed_jobs.add(job_id)
-    turn.tell("job.deleted", f"{job.settings.get('name')} was deleted.", job_id=job_id)
+    said = f"{job.settings.get('name')} was deleted."
+    turn.tell("job.deleted", said, job_id=job_id, details=about_job(job))
 
 
 def run_now(
