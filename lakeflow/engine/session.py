@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial, wraps
@@ -28,6 +28,7 @@ from lakeflow.core.names import DEFAULT_CATALOG, DEFAULT_SCHEMA, TableName, near
 from lakeflow.core.schema import Schema
 from lakeflow.core.settings import Settings
 from lakeflow.engine.eventlog import EventLog, event_log_name
+from lakeflow.engine.history import system_tables
 from lakeflow.engine.lease import ExpiringLease, Lease, LockLease
 from lakeflow.engine.pipeline import Pipeline, PreparedPipeline
 from lakeflow.engine.plan import Plan, plan_of
@@ -115,12 +116,19 @@ class Session:
     def __post_init__(self) -> None:
         self.store = LocalStore(self.settings.lakehouse)
 
-    def run(self, path: Path | Pipeline, *, full_refresh: FullRefresh = ()) -> UpdateResult:
+    def run(
+        self,
+        path: Path | Pipeline,
+        *,
+        full_refresh: FullRefresh = (),
+        begun_by: Mapping[str, Any] | None = None,
+    ) -> UpdateResult:
         """Runs one update of a pipeline.
 
         Args:
             path: A definition file, a folder of them, or a project file; or what was found there.
             full_refresh: Tables to rebuild, or `all`.
+            begun_by: What the event log keeps of that: `cause` in Databricks' words, and more.
 
         Returns:
             How each flow ended.
@@ -132,7 +140,7 @@ class Session:
         """
         pipeline = path if isinstance(path, Pipeline) else Pipeline.at(path)
         try:
-            return self._run(pipeline, full_refresh)
+            return self._run(pipeline, full_refresh, begun_by or {})
         except OSError as error:
             raise StorageError.of(error) from error
         finally:
@@ -268,12 +276,14 @@ class Session:
             return ExpiringLease(self.store, state.folder, self.clock, seconds, self._check_stopped)
         return LockLease(self.store, state.folder)
 
-    def _run(self, pipeline: Pipeline, full_refresh: FullRefresh) -> UpdateResult:
+    def _run(
+        self, pipeline: Pipeline, full_refresh: FullRefresh, begun_by: Mapping[str, Any]
+    ) -> UpdateResult:
         state = PipelineState(self.store, pipeline.name)
         lease = self._lease(state)
         try:
             with self._scratch() as scratch:
-                return self._update(pipeline, state, lease, scratch, full_refresh)
+                return self._update(pipeline, state, lease, scratch, full_refresh, begun_by)
         finally:
             lease.release()
 
@@ -284,6 +294,7 @@ class Session:
         lease: Lease,
         scratch: Path,
         full_refresh: FullRefresh,
+        begun_by: Mapping[str, Any],
     ) -> UpdateResult:
         update = self.new_id()
         log = EventLog(self.store, state, self.clock)
@@ -298,12 +309,7 @@ class Session:
                     listener(event)
 
         damaged = recover(self.store, state, targets, lease, self.clock, log)
-        created = Event(
-            "create_update",
-            f"Update {update} of {pipeline.name} was started.",
-            self.clock.now(),
-            details={"update_id": update, "pipeline": pipeline.name, "cause": "USER_ACTION"},
-        )
+        created = _created(update, pipeline.name, full_refresh, begun_by, self.clock)
         state.write_event(lease.epoch, "0-created", [created])
         emit(created)
         results: tuple[FlowResult, ...] = ()
@@ -335,7 +341,7 @@ class Session:
             finally:
                 if self._running is not None:
                     self._running.close()
-        return UpdateResult(update, outcome, results)
+        return UpdateResult(update, outcome, results, lease.epoch)
 
     def _prepare(self, pipeline: Pipeline, state: PipelineState, scratch: Path) -> PreparedPipeline:
         zone = time_zone(pipeline.project.configuration)
@@ -361,8 +367,8 @@ class Session:
         return table
 
     def _tables(self) -> list[str]:
-        """Short names of the tables that pipelines have written."""
-        names: list[str] = []
+        """Short names of the tables that pipelines and servers have written."""
+        names = system_tables(self.store)
         for pipeline in pipelines(self.store):
             state = PipelineState(self.store, pipeline)
             names.append(event_log_name(pipeline).short)
@@ -420,6 +426,28 @@ def _outcome(results: Sequence[FlowResult], *, stop_asked: bool) -> str:
     if stop_asked and "STOPPED" in states:
         return "CANCELED"
     return "FAILED" if states & {"FAILED", "SKIPPED"} else "COMPLETED"
+
+
+def _created(
+    update: str,
+    pipeline: str,
+    full_refresh: FullRefresh,
+    begun_by: Mapping[str, Any],
+    clock: Clock,
+) -> Event:
+    return Event(
+        "create_update",
+        f"Update {update} of {pipeline} was started.",
+        clock.now(),
+        details={
+            "update_id": update,
+            "pipeline": pipeline,
+            "cause": "USER_ACTION",
+            "full_refresh": full_refresh == "all",
+            "full_refresh_selection": [] if full_refresh == "all" else list(full_refresh),
+            **begun_by,
+        },
+    )
 
 
 def _progress(state: str, clock: Clock, error: LakeflowError | None = None) -> Event:

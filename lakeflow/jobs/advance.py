@@ -10,6 +10,7 @@ from lakeflow.core.errors import LakeflowError
 from lakeflow.jobs.active import ActiveRun
 from lakeflow.jobs.conditions import evaluate, for_each_inputs
 from lakeflow.jobs.context import scope_of
+from lakeflow.jobs.ends import about_attempt, about_run
 from lakeflow.jobs.model import Condition, ForEach, JsonValue, Result, RunJob, Work
 from lakeflow.jobs.parameters import RunParameters, for_task
 from lakeflow.jobs.references import resolve
@@ -98,7 +99,13 @@ class Advance:
         turn.change_run(
             run, state="TERMINATED", result=result, code=code, message=message, ended=turn.now
         )
-        turn.tell("run.ended", f"{result}: {message}", job_id=run.row.job_id, run_id=run.row.run_id)
+        turn.tell(
+            "run.ended",
+            f"{result}: {message}",
+            job_id=run.row.job_id,
+            run_id=run.row.run_id,
+            details=about_run(turn.store, run.row),
+        )
         self.hands.finished(turn, run)
 
     def _start(self, turn: Turn, run: ActiveRun, unit: UnitState, reason: str) -> None:
@@ -317,7 +324,7 @@ class Advance:
             **{name: value for name, value in _plain(outcome).items() if name != "pid"},
         )
         said = f": {outcome.message}" if outcome.message else "."
-        turn.tell_of(run, ended, "task.ended", f"{outcome.result}{said}")
+        turn.tell_of(run, ended, "task.ended", f"{outcome.result}{said}", about_attempt(ended))
 
     def _time(self, unit: UnitState, started: int) -> None:
         if unit.task.timeout_seconds:

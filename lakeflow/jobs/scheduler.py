@@ -18,6 +18,7 @@ from lakeflow.jobs.active import ActiveRun, Unit, restore, tasks_of
 from lakeflow.jobs.advance import Advance
 from lakeflow.jobs.assign import assignment, clusters_of
 from lakeflow.jobs.begin import block_tasks, new_run
+from lakeflow.jobs.ends import about_run
 from lakeflow.jobs.home import Home
 from lakeflow.jobs.model import JsonValue, Result, Work
 from lakeflow.jobs.parameters import for_child
@@ -356,7 +357,13 @@ class Scheduler:
             message=message,
             ended=turn.now,
         )
-        turn.tell("run.skipped", message, job_id=run.row.job_id, run_id=run.row.run_id)
+        turn.tell(
+            "run.skipped",
+            message,
+            job_id=run.row.job_id,
+            run_id=run.row.run_id,
+            details=about_run(turn.store, run.row),
+        )
         self.finished(turn, run)
 
     # What runs need done

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lakeflow.jobs.active import ActiveRun
+from lakeflow.jobs.model import JsonValue
 from lakeflow.jobs.rows import AttemptRow, JobEvent
 from lakeflow.jobs.store import Store
 
@@ -38,7 +39,14 @@ class Turn:
         event = JobEvent(self.now, type, message, **about)
         self.events.append(replace(event, sequence=self.store.insert(event)))
 
-    def tell_of(self, run: ActiveRun, attempt: AttemptRow, type: str, message: str) -> None:  # noqa: A002
+    def tell_of(
+        self,
+        run: ActiveRun,
+        attempt: AttemptRow,
+        type: str,  # noqa: A002
+        message: str,
+        details: Mapping[str, JsonValue] | None = None,
+    ) -> None:
         """Writes an event of a task."""
         self.tell(
             type,
@@ -48,6 +56,7 @@ class Turn:
             attempt=attempt.attempt,
             task_key=attempt.task_key,
             iteration=attempt.iteration,
+            details=details or {},
         )
 
     def change_run(self, run: ActiveRun, **changes: Any) -> None:

@@ -151,6 +151,7 @@ def table() -> Table:
         openapi,
         permissions,
         pipelines_api,
+        projects_api,
         queries,
         runs_api,
         secret_scopes,
@@ -171,5 +172,6 @@ def table() -> Table:
         identity,
         openapi,
         changes,
+        projects_api,
     )
     return Table(route for module in modules for route in module.ROUTES.all)

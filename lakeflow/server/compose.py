@@ -22,6 +22,7 @@ from lakeflow.jobs.turn import Turn
 from lakeflow.jobs.workers import Workers
 from lakeflow.server.inline import Dispatch, InlineRunner
 from lakeflow.server.localise import localised, saved_query
+from lakeflow.server.publisher import SECONDS, Publication, Publisher
 from lakeflow.server.senses import Senses
 from lakeflow.server.tasks import SqlTask
 
@@ -47,6 +48,7 @@ class Server:
         clock: What time it is.
         slots: Tasks that run at the same time.
         triggers: Whether schedules and the like begin runs.
+        publish_seconds: How long an event waits until it is in the tables of the history.
 
     Raises:
         ConflictError: Another server is at work in this home.
@@ -62,6 +64,7 @@ class Server:
         clock: Clock | None = None,
         slots: int = SLOTS,
         triggers: bool = True,
+        publish_seconds: float = SECONDS,
     ) -> None:
         self.home = Home(folder.absolute())
         self.settings = settings
@@ -71,15 +74,17 @@ class Server:
         types = frozenset({"sql_task"})
         localise = partial(localised, self.home)
         self._runner = Dispatch(inline, types, self._workers, settings.environment(), localise)
+        self.publisher: Publisher | None = None
+        clock = clock or SystemClock()
         try:
             self._store = Store(self.home.database)
             self.scheduler = Scheduler(
                 self._store,
                 self._runner,
                 self.home,
-                clock or SystemClock(),
+                clock,
                 slots=slots,
-                listeners=listeners,
+                listeners=[self._publish, *listeners],
                 triggers=triggers,
             )
             self.scheduler.recover()
@@ -87,12 +92,17 @@ class Server:
             self._runner.close()
             self._lock.release()
             raise
+        self.publisher = Publisher(Publication(self.home, settings, clock), publish_seconds)
         self.failure: BaseException | None = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="scheduler", daemon=True)
         self._thread.start()
         saved = partial(saved_query, self.home)
         self._senses = Senses(self.scheduler, settings, saved) if triggers else None
+
+    def _publish(self, event: JobEvent) -> None:
+        if self.publisher is not None:
+            self.publisher.heard(event)
 
     def _serve(self) -> None:
         try:
@@ -173,5 +183,7 @@ class Server:
         self.scheduler.close()
         self._thread.join()
         self._runner.close()
+        if self.publisher is not None:
+            self.publisher.close()
         self._store.close()
         self._lock.release()

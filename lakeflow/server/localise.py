@@ -10,7 +10,7 @@ from typing import Any
 
 from lakeflow.core.errors import TaskError
 from lakeflow.jobs.home import Home
-from lakeflow.jobs.rows import AttemptRow, DocumentRow
+from lakeflow.jobs.rows import AttemptRow, DocumentRow, RunRow
 from lakeflow.jobs.store import Reader
 from lakeflow.jobs.work import Assignment
 from lakeflow.server.secret_scopes import Secrets
@@ -58,8 +58,17 @@ def _pipeline(home: Home, assignment: Assignment) -> dict[str, Any]:
     with closing(Reader(home.database)) as reader:
         attempt = reader.find(AttemptRow, assignment.attempt)
         found = reader.find(DocumentRow, f"pipelines/{assignment.settings.get('pipeline_id')}")
-    assert attempt is not None
-    settings = {"update_id": update_id_of(attempt)}
+        assert attempt is not None
+        run = reader.find(RunRow, attempt.run_id)
+        assert run is not None
+        begun_by = {
+            "cause": "API_CALL" if run.type == "SUBMIT_RUN" else "JOB_TASK",
+            "workspace_id": reader.home,
+            "job_id": run.job_id,
+            "run_id": run.run_id,
+            "task_run_id": attempt.attempt,
+        }
+    settings = {"update_id": update_id_of(attempt), "begun_by": begun_by}
     if found is None:
         return settings
     return {**settings, "saved": found.value, "workspace": str(home.workspace)}

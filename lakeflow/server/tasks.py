@@ -124,7 +124,7 @@ def run_pipeline(settings: Mapping[str, Any], context: Context) -> Mapping[str, 
         if settings.get("validate_only"):
             session.plan(pipeline, full_refresh=full_refresh)
             return {}
-        result = session.run(pipeline, full_refresh=full_refresh)
+        result = session.run(pipeline, full_refresh=full_refresh, begun_by=settings["begun_by"])
     except TaskError:
         raise
     except LakeflowError as error:
@@ -176,6 +176,7 @@ def _told(result: UpdateResult, context: Context) -> Mapping[str, Any]:
         "pipeline_output": {
             "update_id": result.update_id,
             "state": result.state,
+            "lease_epoch": result.epoch,
             "flows": [
                 {"name": flow.name, "state": flow.state, "rows": flow.rows} for flow in result.flows
             ],

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from deltalake import DeltaTable
 
 from lakeflow.core.failpoints import NAMES
 from lakeflow.jobs.leftovers import MARK
@@ -19,7 +20,9 @@ from lakeflow.jobs.model import Result
 from lakeflow.jobs.rows import AttemptRow, RunRow, TickRow
 from lakeflow.jobs.store import Reader
 
-POINTS = sorted(name for name in NAMES if name.startswith("jobs."))
+ANYWHERE = sorted(name for name in NAMES if name.startswith("jobs."))
+PUBLISHING = ["jobs.history.read", "jobs.history.staged", "jobs.history.committed"]
+POINTS = sorted({*ANYWHERE} - {each for each in ANYWHERE if each.startswith("jobs.history.")})
 SOONEST = 2.0
 """Seconds from the start of a server to its first task, that the issue asks for."""
 
@@ -94,7 +97,24 @@ class Hunt:
                 if each.result is Result.SUCCESS and each.task_key != "fan"
             )
             assert set(good.values()) == {1}, "what has succeeded does not run again"
+        self._check_history(reader)
         reader.close()
+
+    def _check_history(self, reader: Reader) -> None:
+        """The last server has published every end, each once."""
+        attempts = [row.attempt for row in reader.select(AttemptRow)]
+        ends = Counter({row.run_id: row.repairs + 1 for row in reader.select(RunRow)})
+        told = Counter(map(int, self._published("job_run_timeline")))
+        self.tally["doubled"] += (told - ends).total()
+        self.tally["lost"] += (ends - told).total()
+        assert told == ends
+        assert sorted(map(int, self._published("job_task_run_timeline"))) == sorted(attempts)
+        assert len(self._published("jobs", "job_id")) == 2
+
+    def _published(self, table: str, column: str = "run_id") -> list[str]:
+        path = self.home / "lakehouse/system/lakeflow" / table
+        found: list[str] = DeltaTable(path).to_pyarrow_table()[column].to_pylist()
+        return found
 
     def _check_ticks(self, reader: Reader) -> None:
         """Each minute from the first tick to the last has one, and each tick one run."""
@@ -134,13 +154,21 @@ def test_a_server_killed_at_a_failpoint(hunt: Hunt, point: str, nth: int) -> Non
     hunt.check()
 
 
+@pytest.mark.parametrize("nth", [1, 2, 5])
+@pytest.mark.parametrize("point", PUBLISHING)
+def test_a_server_killed_while_it_publishes(hunt: Hunt, point: str, nth: int) -> None:
+    assert hunt.start(f"{point}:{nth}:kill") == -signal.SIGKILL
+    assert hunt.start() == 0
+    hunt.check()
+
+
 def hunted(hunt: Hunt, seed: int, kills: int) -> None:
     """Kills a server so many times, at passages and moments taken by chance."""
     chance = random.Random(seed)
     print(f"seed {seed}")
     while hunt.tally["kills"] < kills:
         if chance.random() < 0.8:
-            point = chance.choice(POINTS)
+            point = chance.choice(ANYWHERE)
             code = hunt.start(f"{point}:{chance.randint(1, 5)}:kill")
         else:
             code = hunt.start(seconds=chance.uniform(0.1, 0.8))
