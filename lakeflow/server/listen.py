@@ -119,8 +119,8 @@ def serve(
             stop.wait()
             changes.close()
             web.should_exit = True
+            api.close()  # calls that wait for statements are answered
             thread.join()
-            api.close()
             if server.failure is not None:
                 raise LakeflowError(f"The scheduler had to stop: {server.failure}.")
 

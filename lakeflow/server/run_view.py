@@ -66,6 +66,8 @@ class RunView:
         found: dict[str, Any] = {
             "job_id": row.job_id,
             "run_id": row.run_id,
+            "job_run_id": row.run_id,
+            "attempt_number": 0,
             "number_in_job": row.run_id,
             "original_attempt_run_id": row.run_id,
             "run_name": row.name,
@@ -88,7 +90,7 @@ class RunView:
         }
         if row.trigger_info:
             found["trigger_info"] = dict(row.trigger_info)
-        for name in ("git_source", "description"):
+        for name in ("git_source", "description", "schedule"):
             if row.settings.get(name):
                 found[name] = row.settings[name]
         return found
@@ -147,15 +149,22 @@ class RunView:
     def one_task(
         self, attempt: AttemptRow, iterations: Sequence[AttemptRow], page: int = 0
     ) -> dict[str, Any]:
-        """One attempt of a task as a run of its own, which it is to clients that ask for its id."""
+        """One attempt of a task as a run of its own, which it is to clients that ask for its id.
+
+        Args:
+            attempt: The attempt.
+            iterations: Attempts of its iterations if it is a for-each, or earlier ones of the same.
+            page: Which part of its iterations.
+        """
         task = self.task(attempt)
         shared = "start_time end_time setup_duration execution_duration cleanup_duration "
         shared += "run_duration queue_duration run_page_url state status attempt_number"
         found = self.brief() | {name: task[name] for name in shared.split()}
+        same = (attempt.task_key, attempt.iteration, attempt.repair)
         first = next(
             each.attempt
-            for each in (*self.attempts, attempt)
-            if each.task_key == attempt.task_key and each.repair == attempt.repair
+            for each in (*self.attempts, *iterations, attempt)
+            if (each.task_key, each.iteration, each.repair) == same
         )
         found |= {
             "run_id": attempt.attempt,

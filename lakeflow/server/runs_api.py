@@ -125,7 +125,9 @@ def get(api: Api, request: Request) -> Any:
         if attempt is None:
             return view.whole(page, history=bool(request.get("include_history")))
         iterations = reader.select(
-            AttemptRow, "run_id = ? AND parent = ? ORDER BY attempt", (row.run_id, attempt.attempt)
+            AttemptRow,
+            "run_id = ? AND (parent = ? OR parent = ? AND iteration = ?) ORDER BY attempt",
+            (row.run_id, attempt.attempt, attempt.parent, attempt.iteration),
         )
         return view.one_task(attempt, iterations, page)
 

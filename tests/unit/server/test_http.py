@@ -174,7 +174,8 @@ def test_wrong_methods_and_paths(ask):
     ):
         status, _, found = ask("GET", path)
         assert (status, found["error_code"]) == (404, "ENDPOINT_NOT_FOUND")
-    assert ask("HEAD", "/api/2.2/jobs/list")[0] == 200
+    for path in ("/api/2.2/jobs/list", "/api/lakeflow/events"):
+        assert ask("HEAD", path)[::2] == (200, b"")
 
 
 @pytest.mark.parametrize("value", ["x", "", "1.5", "99999999999999999999", "%00", "1;DROP", "٣"])
@@ -210,6 +211,7 @@ def test_a_token_is_made_and_kept_and_nobody_else_reads_it(tmp_path):
     served = start(tmp_path, token=None)
     path = tmp_path / "home" / "token"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     made = path.read_text()
     assert served.stop() == 0
     assert made.strip() not in served.said

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from databricks.sdk.errors import (
     InvalidParameterValue,
@@ -12,6 +14,7 @@ from databricks.sdk.errors import (
 from databricks.sdk.service import jobs
 from databricks.sdk.service.jobs import JobSettings, Task
 
+from lakeflow.jobs.fields import OBJECTS
 from lakeflow.server.identity import WORKSPACE
 
 
@@ -230,3 +233,10 @@ def test_permissions_are_kept_and_shown(client):
     assert manage in [each.permission_level for each in known]
     with pytest.raises(NotFound):
         client.jobs.get_permissions("99999999")
+
+
+def test_every_field_of_the_client_is_known():
+    """A field that we do not know would be kept with a warning: here is what would tell us."""
+    known = {kind: {field.name for field in OBJECTS[kind]} for kind in ("job", "task")}
+    for kind, shape in (("job", JobSettings), ("task", Task), ("task", jobs.SubmitTask)):
+        assert {field.name for field in dataclasses.fields(shape)} <= known[kind]
