@@ -11,7 +11,7 @@ from lakeflow.jobs.model import Result
 from lakeflow.jobs.reading import stored_job
 from lakeflow.jobs.rows import AttemptRow, RepairRow, RunRow
 from lakeflow.jobs.store import Reader
-from lakeflow.server.paging import PAGE, cut, written
+from lakeflow.server.paging import cut, written
 from lakeflow.server.states import Standing, failure_message, state_and_status
 
 _PAGED = ("tasks", "job_clusters", "job_parameters", "repair_history", "iterations")
@@ -95,11 +95,11 @@ class RunView:
                 found[name] = row.settings[name]
         return found
 
-    def whole(self, page: int = 0, *, history: bool = False) -> dict[str, Any]:
+    def whole(self, page: int | None = 0, *, history: bool = False) -> dict[str, Any]:
         """The run with its tasks.
 
         Args:
-            page: Which part of its long arrays.
+            page: Which part of its long arrays; None for all of them.
             history: Whether repairs and earlier attempts are shown.
         """
         shown = list(self.attempts) if history else list(self.newest().values())
@@ -107,7 +107,7 @@ class RunView:
         found["tasks"] = shown
         found, more = cut(found, _PAGED, page)
         found["tasks"] = [self.task(each) for each in found["tasks"]]
-        if more:
+        if more and page is not None:
             found |= {"has_more": True, "next_page_token": written(page=page + 1)}
         return found
 
@@ -147,14 +147,14 @@ class RunView:
         return found
 
     def one_task(
-        self, attempt: AttemptRow, iterations: Sequence[AttemptRow], page: int = 0
+        self, attempt: AttemptRow, iterations: Sequence[AttemptRow], page: int | None = 0
     ) -> dict[str, Any]:
         """One attempt of a task as a run of its own, which it is to clients that ask for its id.
 
         Args:
             attempt: The attempt.
             iterations: Attempts of its iterations if it is a for-each, or earlier ones of the same.
-            page: Which part of its iterations.
+            page: Which part of its iterations; None for all of them.
         """
         task = self.task(attempt)
         shared = "start_time end_time setup_duration execution_duration cleanup_duration "
@@ -182,8 +182,9 @@ class RunView:
         }
         last = {each.iteration: each for each in iterations}
         shown = sorted(last.values(), key=lambda each: each.iteration or 0)
-        found["iterations"] = [self.task(each) for each in shown[page * PAGE : (page + 1) * PAGE]]
-        if len(shown) > (page + 1) * PAGE:
+        found, more = cut(found | {"iterations": shown}, ("iterations",), page)
+        found["iterations"] = [self.task(each) for each in found["iterations"]]
+        if more and page is not None:
             found |= {"has_more": True, "next_page_token": written(page=page + 1)}
         return found
 

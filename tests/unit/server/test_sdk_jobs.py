@@ -109,6 +109,9 @@ def test_long_arrays_are_read_page_by_page(client):
     assert client.calls - before == 3
     assert keys(found) == [f"t{n:03}" for n in range(205)]
     assert len(found.settings.parameters) == 120
+    older = client.api_client.do("GET", "/api/2.1/jobs/get", query={"job_id": made.job_id})
+    assert len(older["settings"]["tasks"]) == 205  # its clients know of no pages
+    assert "next_page_token" not in older
     (listed,) = client.jobs.list(name="WIDE", expand_tasks=True)
     assert len(listed.settings.tasks) == 205
 
