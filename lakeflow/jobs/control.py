@@ -14,10 +14,11 @@ from lakeflow.core.names import nearest
 from lakeflow.jobs.begin import block_tasks, dependents, new_run
 from lakeflow.jobs.context import scope_of_run
 from lakeflow.jobs.model import Job, JsonValue, Result
+from lakeflow.jobs.notices import check_notices
 from lakeflow.jobs.parameters import for_run
 from lakeflow.jobs.reading import read_job, stored_job
 from lakeflow.jobs.references import check
-from lakeflow.jobs.rows import NOT_ENDED, AttemptRow, JobRow, RepairRow, RunRow
+from lakeflow.jobs.rows import NOT_ENDED, AttemptRow, JobRow, NoticeRow, RepairRow, RunRow
 from lakeflow.jobs.scheduler import Scheduler
 from lakeflow.jobs.triggers import read_triggers
 from lakeflow.jobs.turn import Turn
@@ -288,6 +289,7 @@ def delete_run(turn: Turn, run_id: int) -> None:
     row = _over(turn, run_id)
     for kind in (AttemptRow, RepairRow, RunRow):
         turn.store.delete(kind, "run_id = ?", (run_id,))
+    turn.store.delete(NoticeRow, "run_id = ? AND state != 'WAITING'", (run_id,))
     turn.tell("run.deleted", f"Run {run_id} was deleted.", job_id=row.job_id, run_id=run_id)
 
 
@@ -315,5 +317,5 @@ def _run_of(turn: Turn, token: str) -> int | None:
 def _check(settings: Mapping[str, JsonValue]) -> None:
     read_job(settings)
     read_triggers(settings, strict=False)
-    for error in check(settings):
+    for error in (*check(settings), *check_notices(settings, strict=False)):
         raise error

@@ -14,12 +14,14 @@ from typing import Any, TypeVar
 from lakeflow.core.clock import Clock
 from lakeflow.core.errors import ConfigurationError, LakeflowError
 from lakeflow.core.failpoints import failpoint
+from lakeflow.jobs import announce
 from lakeflow.jobs.active import ActiveRun, Unit, restore, tasks_of
 from lakeflow.jobs.advance import Advance
 from lakeflow.jobs.assign import assignment, clusters_of
 from lakeflow.jobs.begin import block_tasks, new_run
 from lakeflow.jobs.home import Home
 from lakeflow.jobs.model import JsonValue, Result, Work
+from lakeflow.jobs.notices import warning_at
 from lakeflow.jobs.parameters import for_child
 from lakeflow.jobs.reading import stored_job
 from lakeflow.jobs.rows import AttemptRow, JobEvent, JobRow, RepairRow, RunRow
@@ -72,6 +74,7 @@ class Scheduler:
         slots: Attempts that run at the same time.
         triggers: Whether triggers are looked at.
         listeners: Told of every event once it is durable.
+        posted: Told that there is something to deliver, once that is durable.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class Scheduler:
         slots: int = SLOTS,
         triggers: bool = True,
         listeners: Sequence[Callable[[JobEvent], None]] = (),
+        posted: Callable[[], None] = lambda: None,
     ) -> None:
         self.store = store
         self._runner = runner
@@ -91,6 +95,7 @@ class Scheduler:
         self._clock = clock
         self._slots = slots
         self._listeners = list(listeners)
+        self._posted = posted
         self._inbox: deque[_Request | _Started | _Ended] = deque()
         self._woken = threading.Condition()
         self._closing = False
@@ -222,6 +227,8 @@ class Scheduler:
         failpoint("jobs.turn.committed")
         for effect in turn.effects:
             effect()
+        if turn.posted:
+            self._posted()
         for event in turn.events:
             for listener in self._listeners:
                 listener(event)
@@ -264,7 +271,8 @@ class Scheduler:
                 continue
             self._advance.until_quiet(turn, run)
             if run.row.state != "TERMINATED":
-                due = [run.state.due, *(unit.due for unit in _units(run))]
+                due = [run.state.due, run.state.warn_at]
+                due += (moment for unit in _units(run) for moment in (unit.due, unit.warn_at))
                 known = [each for each in due if each is not None]
                 if known and (earliest := (min(known), run.row.run_id)) not in self._due[:1]:
                     heapq.heappush(self._due, earliest)
@@ -337,8 +345,10 @@ class Scheduler:
                 turn.change_run(run, state="RUNNING", started=turn.now)
                 if run.job.timeout_seconds:
                     run.state.due = turn.now + run.job.timeout_seconds * 1000
+                run.state.warn_at = warning_at(run.job.settings, turn.now)
                 said = f"{run.row.name} begins."
                 turn.tell("run.started", said, job_id=job_id, run_id=run.row.run_id)
+                announce.run_started(turn, run)
                 self._dirty.add(run.row.run_id)
 
     def _skip(self, turn: Turn, run: ActiveRun) -> None:
@@ -353,6 +363,7 @@ class Scheduler:
             ended=turn.now,
         )
         turn.tell("run.skipped", message, job_id=run.row.job_id, run_id=run.row.run_id)
+        announce.run_ended(turn, run)
         self.finished(turn, run)
 
     # What runs need done

@@ -36,6 +36,7 @@ class UnitState:
         attempt: Id of the newest attempt.
         failures: Attempts that failed and count against `max_retries`.
         due: When the next attempt may begin, or when the active one has taken too long.
+        warn_at: When it is told that the active attempt takes long.
         stopping: Why the active attempt was told to end.
         iterations: Of a for-each that is active.
     """
@@ -51,6 +52,7 @@ class UnitState:
     due: int | None = None
     stopping: Result | None = None
     iterations: Iterations | None = None
+    warn_at: int | None = None
 
 
 @dataclass(slots=True)
@@ -79,12 +81,23 @@ class RunState:
         units: Its tasks, by key.
         stopping: What the run comes to because somebody or a timeout ends it.
         due: When the run has taken too long.
+        warn_at: When it is told that the run takes long.
+        ready: Whether there is what its tasks need, so that they may begin.
     """
 
     run_id: int
     units: dict[str, UnitState]
     stopping: Result | None = None
     due: int | None = None
+    warn_at: int | None = None
+    ready: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Warn:
+    """A task, or the run if it is none, takes longer than its health rule says."""
+
+    unit: UnitState | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +142,7 @@ class Finish:
     reason: str
 
 
-Transition = Start | Settle | Stop | StopRun | Finish
+Transition = Warn | Start | Settle | Stop | StopRun | Finish
 
 
 def step(run: RunState, now: int) -> list[Transition]:
@@ -141,6 +154,8 @@ def step(run: RunState, now: int) -> list[Transition]:
         run: Its state; not changed.
         now: Milliseconds since 1970.
     """
+    if run.warn_at is not None and run.warn_at <= now:
+        return [Warn(None)]
     if run.stopping is None and run.due is not None and run.due <= now:
         return [StopRun(Result.TIMEDOUT, "The run took longer than its timeout_seconds.")]
     if all(unit.phase is Phase.DONE for unit in run.units.values()):
@@ -163,7 +178,7 @@ def step(run: RunState, now: int) -> list[Transition]:
 def _begin(run: RunState, unit: UnitState, endings: Mapping[str, Ending]) -> Iterator[Transition]:
     if run.stopping is not None:
         yield Settle(unit, Result.CANCELED, f"The run is {run.stopping}.")
-    elif all(each.task in endings for each in unit.task.depends_on):
+    elif run.ready and all(each.task in endings for each in unit.task.depends_on):
         verdict = decide(unit.task, endings)
         if verdict.result is None:
             yield Start(unit, verdict.reason)
@@ -180,6 +195,8 @@ def _go_on(run: RunState, unit: UnitState, now: int) -> Iterator[Transition]:
         elif late:
             yield Start(unit, "The attempt before failed.")
         return
+    if unit.warn_at is not None and unit.warn_at <= now:
+        yield Warn(unit)
     if unit.stopping is None:
         if run.stopping is not None:
             yield Stop(unit, Result.CANCELED, f"The run is {run.stopping}.")

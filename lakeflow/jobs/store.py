@@ -7,7 +7,6 @@ it returns.
 from __future__ import annotations
 
 import json
-import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,18 +18,17 @@ from lakeflow.core.errors import CorruptStateError, StateError
 from lakeflow.jobs.model import Result
 from lakeflow.jobs.rows import (
     AttemptRow,
+    DestinationRow,
     JobEvent,
     JobRow,
+    NoticeRow,
     RepairRow,
     RunRow,
     TickRow,
     TriggerRow,
 )
 
-FORMAT = 1
-"""Of the tables below; kept in SQLite's user_version."""
-
-_TABLES = """
+_FIRST = """
 CREATE TABLE ids (next INTEGER NOT NULL);
 INSERT INTO ids VALUES (1);
 CREATE TABLE jobs (
@@ -90,8 +88,54 @@ CREATE TABLE events (
 CREATE INDEX events_of_run ON events (run_id, sequence);
 """
 
-AnyRow = JobRow | RunRow | AttemptRow | RepairRow | TriggerRow | TickRow | JobEvent
-Row = TypeVar("Row", JobRow, RunRow, AttemptRow, RepairRow, TriggerRow, TickRow, JobEvent)
+_SECOND = """
+ALTER TABLE runs ADD COLUMN warned INTEGER;
+ALTER TABLE runs ADD COLUMN used_commit TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN checkout TEXT NOT NULL DEFAULT '';
+ALTER TABLE attempts ADD COLUMN warned INTEGER;
+CREATE TABLE outbox (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT, notice_id TEXT NOT NULL UNIQUE,
+    event TEXT NOT NULL, kind TEXT NOT NULL, recipient TEXT NOT NULL, body TEXT NOT NULL,
+    created INTEGER NOT NULL, due INTEGER NOT NULL, run_id INTEGER NOT NULL,
+    job_id INTEGER NOT NULL, attempt INTEGER, task_key TEXT, iteration INTEGER,
+    state TEXT NOT NULL, tries INTEGER NOT NULL, failure TEXT NOT NULL
+);
+CREATE INDEX notices_that_wait ON outbox (due) WHERE state = 'WAITING';
+CREATE TABLE destinations (
+    destination_id TEXT PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, url TEXT NOT NULL,
+    username TEXT NOT NULL, password TEXT NOT NULL, created INTEGER NOT NULL
+);
+"""
+
+_FORMATS = (_FIRST, _SECOND)
+"""What makes each format of the one before it."""
+
+FORMAT = len(_FORMATS)
+"""Of the tables; kept in SQLite's user_version."""
+
+AnyRow = (
+    JobRow
+    | RunRow
+    | AttemptRow
+    | RepairRow
+    | TriggerRow
+    | TickRow
+    | JobEvent
+    | NoticeRow
+    | DestinationRow
+)
+Row = TypeVar(
+    "Row",
+    JobRow,
+    RunRow,
+    AttemptRow,
+    RepairRow,
+    TriggerRow,
+    TickRow,
+    JobEvent,
+    NoticeRow,
+    DestinationRow,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +198,8 @@ _OF: Mapping[type[Any], _Table] = {
     TriggerRow: _Table.of(TriggerRow, "triggers", "trigger_id"),
     TickRow: _Table.of(TickRow, "ticks", "tick_id"),
     JobEvent: _Table.of(JobEvent, "events", "sequence"),
+    NoticeRow: _Table.of(NoticeRow, "outbox", "sequence"),
+    DestinationRow: _Table.of(DestinationRow, "destinations", "destination_id"),
 }
 
 
@@ -239,9 +285,9 @@ class Store(Reader):
         (found,) = self._connection.execute("PRAGMA user_version").fetchone()
         if found < FORMAT:
             if found:
-                shutil.copyfile(path, path.with_suffix(f".format-{found}.db"))
+                self._keep(path.with_suffix(f".format-{found}.db"))
             with self.transaction():
-                for statement in _TABLES.split(";\n"):
+                for statement in "".join(_FORMATS[found:]).split(";\n"):
                     self._connection.execute(statement)
                 self._connection.execute(f"PRAGMA user_version = {FORMAT}")
         (self._next,) = self._connection.execute("SELECT next FROM ids").fetchone()
@@ -255,6 +301,13 @@ class Store(Reader):
             return connection  # the reader's constructor says what is wrong with it
         connection.execute("PRAGMA synchronous = FULL")
         return connection
+
+    def _keep(self, path: Path) -> None:
+        """Makes a copy that is either whole or not there."""
+        part = path.with_suffix(".part")
+        part.unlink(missing_ok=True)
+        self.copy_to(part)
+        part.replace(path)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lakeflow.jobs.active import ActiveRun
-from lakeflow.jobs.rows import AttemptRow, JobEvent
+from lakeflow.jobs.notices import Notice
+from lakeflow.jobs.rows import AttemptRow, JobEvent, NoticeRow, RunRow
 from lakeflow.jobs.store import Store
 
 
@@ -21,6 +23,7 @@ class Turn:
         effects: Called in order once the transaction is durable.
         events: What happened.
         changed_jobs: Jobs that were created, changed or removed.
+        posted: Whether somebody is to be told something.
     """
 
     store: Store
@@ -28,6 +31,7 @@ class Turn:
     effects: list[Callable[[], None]] = field(default_factory=list)
     events: list[JobEvent] = field(default_factory=list)
     changed_jobs: set[int] = field(default_factory=set)
+    posted: bool = False
 
     def tell(self, type: str, message: str, **about: Any) -> None:  # noqa: A002 - the event's own word
         """Writes an event."""
@@ -45,6 +49,14 @@ class Turn:
             task_key=attempt.task_key,
             iteration=attempt.iteration,
         )
+
+    def post(self, notices: Iterable[Notice], run: RunRow, **about: Any) -> None:
+        """Writes what somebody is to be told of a run, or of an attempt of its tasks."""
+        for each in notices:
+            said = each.event, each.kind, each.to, each.body
+            ids = run.run_id, run.job_id
+            self.store.insert(NoticeRow(uuid.uuid4().hex, *said, self.now, self.now, *ids, **about))
+            self.posted = True
 
     def change_run(self, run: ActiveRun, **changes: Any) -> None:
         """Changes the row of a run."""

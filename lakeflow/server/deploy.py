@@ -24,6 +24,7 @@ from lakeflow.jobs.deploy import (
     write_state,
 )
 from lakeflow.jobs.model import JsonValue
+from lakeflow.jobs.notices import check_notices
 from lakeflow.jobs.reading import read_job
 from lakeflow.jobs.references import check
 from lakeflow.jobs.rows import JobRow
@@ -83,7 +84,7 @@ def check_job(job: Resource) -> None:
         ConfigurationError: It names the file and line.
     """
     read_job(job.settings, strict=False, locate=lambda path: job.locate(*path))
-    for error in check(job.settings):
+    for error in (*check(job.settings), *check_notices(job.settings, strict=False)):
         error.location = error.location or job.locate()
         raise error
 
