@@ -9,7 +9,7 @@ export PYTHON
 EXAMPLE := pipelines/football
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup develop test test-faults test-slow check fix bench clean
+.PHONY: help demo demo-job setup develop test test-faults test-slow check fix bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ demo: setup ## install into .venv if needed, run the example pipeline, ask its t
 	    $(BIN)/lakeflow query - < "$$question" || exit 1; \
 	done
 	@printf '\nAll tables lie in data/lakehouse. Run it again: nothing is done twice.\n'
+
+demo-job: setup ## run the example job: pipeline, quality gate, a report on each tournament
+	$(BIN)/lakeflow jobs run season --local --project $(EXAMPLE)
 
 setup: ## make .venv with Lakeflow in it
 	@.ci/setup $(VENV)

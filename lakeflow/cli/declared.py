@@ -67,7 +67,14 @@ def load(project: Path | None, target: str | None, variables: Iterable[str]) -> 
             f"{project} declares no job.", hint="Declare one: from lakeflow import jobs."
         )
     jobs = {
-        job.name: Resource("jobs", job.name, job.settings, {(): job.location}) for job in found.jobs
+        job.name: Resource(
+            "jobs",
+            job.name,
+            job.settings,
+            {(): job.location},
+            frozenset(("jobs", key) for key in job.runs),
+        )
+        for job in found.jobs
     }
     return Declared(project.stem, project.parent.absolute(), jobs, {})
 

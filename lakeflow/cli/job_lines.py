@@ -127,17 +127,21 @@ def result_lines(run: RunRow, attempts: Iterable[AttemptRow]) -> Iterator[str]:
     yield f"Run {run.run_id} of {run.name} {run.result} in {spent}: {count(len(newest), 'task')}."
 
 
-def newest_attempts(attempts: Iterable[AttemptRow]) -> list[AttemptRow]:
-    """The last attempt of each task, in the order of their first ones."""
-    found: dict[str, AttemptRow] = {}
+def newest_attempts(
+    attempts: Iterable[AttemptRow], *, of_iterations: bool = False
+) -> list[AttemptRow]:
+    """The last attempt of each task, or of each iteration, in the order of their first ones."""
+    found: dict[tuple[str, int | None], AttemptRow] = {}
     for attempt in attempts:
-        if attempt.iteration is None:
-            found[attempt.task_key] = attempt
+        if (attempt.iteration is not None) is of_iterations:
+            found[attempt.task_key, attempt.iteration] = attempt
     return list(found.values())
 
 
 def run_json(run: RunRow, attempts: Iterable[AttemptRow]) -> dict[str, Any]:
     """A run and its tasks as JSON."""
+    attempts = list(attempts)
+    iterations = newest_attempts(attempts, of_iterations=True)
     return {
         "run_id": run.run_id,
         "job_id": run.job_id,
@@ -150,7 +154,17 @@ def run_json(run: RunRow, attempts: Iterable[AttemptRow]) -> dict[str, Any]:
         "created": moment(run.created),
         "started": moment(run.started),
         "ended": moment(run.ended),
-        "tasks": [attempt_json(each) for each in newest_attempts(attempts)],
+        "tasks": [
+            {
+                **attempt_json(each),
+                "iterations": [
+                    attempt_json(iteration)
+                    for iteration in iterations
+                    if iteration.task_key == each.task_key
+                ],
+            }
+            for each in newest_attempts(attempts)
+        ],
     }
 
 
@@ -172,6 +186,7 @@ def attempt_json(attempt: AttemptRow) -> dict[str, Any]:
         "cpu_seconds": attempt.cpu_seconds,
         "peak_memory": attempt.peak_memory,
         "values": attempt.values,
+        "output": attempt.output,
     }
 
 

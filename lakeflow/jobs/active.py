@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from lakeflow.jobs.model import ForEach, Job, Result, Task
+from lakeflow.jobs.model import ForEach, Job, JsonValue, Result, Task
 from lakeflow.jobs.notices import warning_at
 from lakeflow.jobs.rows import AttemptRow, RunRow
 from lakeflow.jobs.step import Iterations, Phase, RunState, UnitState
@@ -31,6 +31,7 @@ class ActiveRun:
         state: Where it stands.
         attempts: The newest attempt of each task and each iteration that is active.
         made: How many attempts there were of each, over all repairs.
+        values: Task values, by key of the task.
     """
 
     row: RunRow
@@ -38,6 +39,7 @@ class ActiveRun:
     state: RunState
     attempts: dict[Unit, AttemptRow] = field(default_factory=dict)
     made: Counter[Unit] = field(default_factory=Counter)
+    values: dict[str, Mapping[str, JsonValue]] = field(default_factory=dict)
 
     def unit(self, attempt: AttemptRow) -> UnitState | None:
         """The task or iteration of which this is the newest attempt."""
@@ -74,18 +76,21 @@ def restore(row: RunRow, job: Job, attempts: Iterable[AttemptRow]) -> ActiveRun:
     of: defaultdict[Unit, list[AttemptRow]] = defaultdict(list)
     for each in attempts:
         of[each.task_key, each.iteration].append(each)
-    state = RunState(row.run_id, {}, row.stopping, _deadline(row, job))
+    tasks = tasks_of(job, row.only)
+    units = {key: _unit(key, task, of[key, None]) for key, task in tasks.items()}
+    state = RunState(row.run_id, units, row.stopping, _deadline(row, job))
     if row.started is not None and row.warned is None:
         state.warn_at = warning_at(job.settings, row.started)
-    state.ready = not job.settings.get("git_source") or bool(row.checkout)
+    state.prepared = not job.settings.get("git_source") or bool(row.checkout)
     run = ActiveRun(row, job, state)
     run.made = Counter(
         {unit: sum(each.started is not None for each in found) for unit, found in of.items()}
     )
-    for key, task in tasks_of(job, row.only).items():
-        made = of[key, None]
-        unit = run.state.units[key] = _unit(key, task, made)
-        run.attempts[key, None] = newest = made[-1]
+    for key, task in tasks.items():
+        unit = units[key]
+        run.attempts[key, None] = newest = of[key, None][-1]
+        if newest.values:
+            run.values[key] = newest.values
         if newest.inputs is None or unit.phase is not Phase.ACTIVE:
             continue
         assert isinstance(task.action, ForEach)

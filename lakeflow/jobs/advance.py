@@ -125,6 +125,7 @@ class Advance:
     def _start(self, turn: Turn, run: ActiveRun, unit: UnitState, reason: str) -> None:
         attempt = self._attempt(turn, run, unit, reason)
         unit.phase, unit.due, unit.attempt = Phase.ACTIVE, None, attempt.attempt
+        run.state.begin(unit)
         run.made[attempt.task_key, attempt.iteration] += 1
         try:
             self._act(turn, run, unit, attempt)
@@ -316,6 +317,7 @@ class Advance:
         self._write_end(turn, run, attempt, outcome, unit.outcome)
         unit.phase, unit.result, unit.due, unit.iterations = Phase.DONE, outcome.result, None, None
         unit.warn_at = None
+        run.state.end(unit)
         if unit.iteration is None:
             return
         parent = run.state.units[attempt.task_key].iterations

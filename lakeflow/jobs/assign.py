@@ -35,11 +35,7 @@ def assignment(home: Home, run: ActiveRun, attempt: AttemptRow) -> Assignment:
         home.attempt(attempt.run_id, attempt.attempt),
         Path(run.row.root),
         run.row.parameters,
-        {
-            each.task_key: each.values
-            for (_, iteration), each in run.attempts.items()
-            if iteration is None and each.values
-        },
+        dict(run.values),
         {
             "job_id": run.row.job_id,
             "job_name": run.row.name,

@@ -24,10 +24,11 @@ from lakeflow.jobs.options import JobOptions, TaskOptions
 from lakeflow.jobs.reading import read_job
 from lakeflow.jobs.references import check
 from lakeflow.jobs.scope import as_text
+from lakeflow.jobs.triggers import read_triggers
 
 
 @dataclass(frozen=True, slots=True)
-class Trigger:
+class DeclaredTrigger:
     """What starts a job by itself.
 
     Args:
@@ -49,7 +50,7 @@ def job(
     name: str,
     *,
     tasks: Sequence[DeclaredTask],
-    trigger: Trigger | Sequence[Trigger] = (),
+    trigger: DeclaredTrigger | Sequence[DeclaredTrigger] = (),
     parameters: Mapping[str, Value] | None = None,
     **options: Unpack[JobOptions],
 ) -> DeclaredJob:
@@ -76,7 +77,7 @@ def job(
         settings["parameters"] = [
             {"name": key, "default": as_text(value)} for key, value in parameters.items()
         ]
-    settings |= _triggers([trigger] if isinstance(trigger, Trigger) else trigger)
+    settings |= _triggers([trigger] if isinstance(trigger, DeclaredTrigger) else trigger)
     settings["tasks"] = [task.settings for task in tasks]
     declared = DeclaredJob(name, settings, location)
     keep(declared)
@@ -117,7 +118,7 @@ def task(
     return DeclaredTask(key, settings, location)
 
 
-def cron(expression: str, timezone: str = "UTC", *, paused: bool = False) -> Trigger:
+def cron(expression: str, timezone: str = "UTC", *, paused: bool = False) -> DeclaredTrigger:
     """Starts a job at the instants of a Quartz expression.
 
     Args:
@@ -126,7 +127,7 @@ def cron(expression: str, timezone: str = "UTC", *, paused: bool = False) -> Tri
         paused: Whether it waits until somebody resumes it.
     """
     settings = {"quartz_cron_expression": expression, "timezone_id": timezone}
-    return Trigger("schedule", settings, paused)
+    return DeclaredTrigger("schedule", settings, paused)
 
 
 def every(
@@ -134,7 +135,7 @@ def every(
     unit: Literal["MINUTES", "HOURS", "DAYS", "WEEKS"],
     *,
     paused: bool = False,
-) -> Trigger:
+) -> DeclaredTrigger:
     """Starts a job again and again.
 
     Args:
@@ -142,12 +143,12 @@ def every(
         unit: Of time.
         paused: Whether it waits until somebody resumes it.
     """
-    return Trigger("periodic", {"interval": interval, "unit": unit}, paused)
+    return DeclaredTrigger("periodic", {"interval": interval, "unit": unit}, paused)
 
 
 def files(
     url: str, *, quiet_seconds: int = 0, apart_seconds: int = 0, paused: bool = False
-) -> Trigger:
+) -> DeclaredTrigger:
     """Starts a job when new files have arrived.
 
     Args:
@@ -156,7 +157,9 @@ def files(
         apart_seconds: How long two starts lie apart at least.
         paused: Whether it waits until somebody resumes it.
     """
-    return Trigger("file_arrival", {"url": url, **_waits(quiet_seconds, apart_seconds)}, paused)
+    return DeclaredTrigger(
+        "file_arrival", {"url": url, **_waits(quiet_seconds, apart_seconds)}, paused
+    )
 
 
 def tables(
@@ -165,7 +168,7 @@ def tables(
     quiet_seconds: int = 0,
     apart_seconds: int = 0,
     paused: bool = False,
-) -> Trigger:
+) -> DeclaredTrigger:
     """Starts a job when tables have changed.
 
     Args:
@@ -177,19 +180,19 @@ def tables(
     """
     waits = _waits(quiet_seconds, apart_seconds)
     settings = {"table_names": list(names), "condition": condition, **waits}
-    return Trigger("table_update", settings, paused)
+    return DeclaredTrigger("table_update", settings, paused)
 
 
 def continuous(
     *, task_retry_mode: Literal["NEVER", "ON_FAILURE"] = "NEVER", paused: bool = False
-) -> Trigger:
+) -> DeclaredTrigger:
     """Starts a job anew as soon as it has ended.
 
     Args:
         task_retry_mode: Whether failed tasks are tried again within a run.
         paused: Whether it waits until somebody resumes it.
     """
-    return Trigger("continuous", {"task_retry_mode": task_retry_mode}, paused)
+    return DeclaredTrigger("continuous", {"task_retry_mode": task_retry_mode}, paused)
 
 
 def _waits(quiet: int, apart: int) -> dict[str, JsonValue]:
@@ -197,7 +200,7 @@ def _waits(quiet: int, apart: int) -> dict[str, JsonValue]:
     return {name: seconds for name, seconds in waits.items() if seconds}
 
 
-def _triggers(triggers: Sequence[Trigger]) -> dict[str, JsonValue]:
+def _triggers(triggers: Sequence[DeclaredTrigger]) -> dict[str, JsonValue]:
     """One trigger goes where every client looks for it, several into the newer list."""
     paused = [{"pause_status": "PAUSED"} if each.paused else {} for each in triggers]
     if len(triggers) == 1 and triggers[0].kind in ("schedule", "continuous"):
@@ -245,7 +248,9 @@ def _errors(declared: DeclaredJob, tasks: Sequence[DeclaredTask]) -> Iterator[La
 
     try:
         read_job(declared.settings, strict=True, locate=place)
+        read_triggers(declared.settings)
     except LakeflowError as error:
+        error.location = error.location or declared.location
         yield error
         return
     numbers = {each.key: number for number, each in enumerate(tasks)}

@@ -55,6 +55,15 @@ def collect(file: Path, root: Path | None = None) -> Collected:
                     hint=f"The other one is at {first[job.name].location}.",
                 )
             )
+    found.errors += [
+        ConfigurationError(
+            f"Job {job.name!r} runs a job {key!r}, which {file.name} does not declare.",
+            location=job.location,
+            hint=nearest(key, first) or "Give the id of a job that is declared elsewhere.",
+        )
+        for job in found.jobs
+        for key in sorted(job.runs - first.keys())
+    ]
     return Collected(tuple(found.jobs), tuple(found.errors))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -68,14 +68,29 @@ def scope_of(run: ActiveRun, attempt: AttemptRow) -> Scope:
                 run.made[key, attempt.iteration],
                 _notebook(run.job, key, attempt.settings),
             ),
-            "tasks": {
-                each.task_key: _finished(run, each)
-                for (_, iteration), each in run.attempts.items()
-                if iteration is None and each.result is not None
-            },
+            "tasks": _FinishedTasks(run),
             "input": item,
         }
     )
+
+
+class _FinishedTasks(Mapping[str, FinishedTask]):
+    """The tasks of a run that have ended; there may be many, and few are asked for."""
+
+    def __init__(self, run: ActiveRun) -> None:
+        self._run = run
+
+    def __getitem__(self, key: str) -> FinishedTask:
+        attempt = self._run.attempts[key, None]
+        if attempt.result is None:
+            raise KeyError(key)
+        return _finished(self._run, attempt)
+
+    def __iter__(self) -> Iterator[str]:
+        return (key for key, unit in self._run.state.units.items() if unit.result is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def _finished(run: ActiveRun, attempt: AttemptRow) -> FinishedTask:

@@ -92,6 +92,17 @@ class DeclaredJob:
     settings: Mapping[str, JsonValue]
     location: Location
 
+    @property
+    def runs(self) -> frozenset[str]:
+        """The jobs that its tasks run, as far as they are named by key and not by id."""
+        inner = ((task.get("for_each_task") or {}).get("task") for task in self.settings["tasks"])
+        called = (
+            str(task["run_job_task"]["job_id"])
+            for task in (*self.settings["tasks"], *inner)
+            if task and "run_job_task" in task
+        )
+        return frozenset(key for key in called if not key.isdigit())
+
 
 @dataclass(slots=True)
 class Declarations:

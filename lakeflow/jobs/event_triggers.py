@@ -84,7 +84,7 @@ def decide_files(
     rule = trigger.rule
     if not isinstance(rule, FileArrival):
         raise TypeError(f"{trigger.path} does not wait for files")
-    if not state or state["rule"] != rule.identity:
+    if not state or state.get("rule") != rule.identity:
         fresh = {"rule": rule.identity}
         return Decision(fresh, reason="It waits for a new file.", seen=tuple(sorted(listing)))
     files = sorted(name for name in listing if name not in seen)
@@ -114,7 +114,7 @@ def decide_tables(
     if not isinstance(rule, TableUpdate):
         raise TypeError(f"{trigger.path} does not wait for tables")
     current = {name: versions[name].version for name in rule.tables if name in versions}
-    if not state or state["rule"] != rule.identity:
+    if not state or state.get("rule") != rule.identity:
         fresh = {"rule": rule.identity, "fired": current}
         return Decision(fresh, reason="It waits for an update of a table.")
     fired: Mapping[str, int] = state["fired"]
@@ -176,7 +176,7 @@ def _event(
         return Decision(kept, reason=f"The trigger is paused; {what} will fire later.")
     if not complete:
         return Decision(kept, reason=f"Of its tables only {what} got a new version so far.")
-    if mark == kept.get("turned_away"):
+    if trigger.condition and mark == kept.get("turned_away"):
         return Decision(kept, reason=f"The condition turned {what} away; it waits for more.")
     ready = from_millis(kept["last_change_ms"]) + timers.since_last_change
     reason = f"It waits for quiet after {what}."
@@ -223,7 +223,7 @@ def decide_continuous(
     """
     if not isinstance(trigger.rule, Continuous):
         raise TypeError(f"{trigger.path} is not continuous")
-    if not state or state["rule"] != trigger.rule.identity:
+    if not state or state.get("rule") != trigger.rule.identity:
         state = {"rule": trigger.rule.identity, "consecutive_failures": 0, "next_attempt_ms": 0}
     if trigger.paused:
         # Whoever resumes it wants a run now.

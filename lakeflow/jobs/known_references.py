@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -323,8 +323,11 @@ KNOWN: tuple[KnownReference, ...] = (
 )
 """Every reference there is; the documents are compared with it."""
 
-NAMESPACES = frozenset(known.pattern[0] for known in KNOWN)
-"""First parts: a reference that begins with another one stays as it is."""
+NAMESPACES: Mapping[str, Sequence[tuple[tuple[str, ...], KnownReference]]] = {
+    first: [(known.pattern, known) for known in KNOWN if known.pattern[0] == first]
+    for first in sorted({known.pattern[0] for known in KNOWN})
+}
+"""First parts, and what may follow: a reference that begins with another one stays as it is."""
 
 
 def find(path: tuple[str, ...]) -> tuple[KnownReference, tuple[str, ...]]:
@@ -333,8 +336,8 @@ def find(path: tuple[str, ...]) -> tuple[KnownReference, tuple[str, ...]]:
     Raises:
         ConfigurationError: It matches none.
     """
-    for known in KNOWN:
-        names = _match(known.pattern, path)
+    for pattern, known in NAMESPACES.get(path[0], ()):
+        names = _match(pattern, path)
         if names is not None:
             return known, names
     said = ".".join(map(quote, path))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from lakeflow.core.errors import ConfigurationError
 from lakeflow.core.names import nearest, quote
@@ -116,7 +117,7 @@ def check(settings: Mapping[str, JsonValue], *, strict: bool = False) -> list[Co
             ("", "parameters", "task"),
             tuple(parameters),
             tuple(tasks),
-            frozenset(_before(key, tasks)),
+            partial(_before, key, tasks),
             strict,
         )
         errors += there.errors_of_task(task)
@@ -149,7 +150,7 @@ class _Place:
     holds: tuple[str, ...]
     parameters: Sequence[str] = ()
     tasks: Sequence[str] = ()
-    before: frozenset[str] = frozenset()
+    before: Callable[[], Collection[str]] = frozenset
     strict: bool = False
 
     def errors_of_task(self, task: Mapping[str, JsonValue]) -> Iterator[ConfigurationError]:
@@ -205,7 +206,7 @@ class _Place:
                 f"{reference}: the job has no task {task!r}.",
                 hint=nearest(task, self.tasks) or None,
             )
-        if task not in self.before:
+        if task not in self.before():
             raise ConfigurationError(
                 f"{reference}: task {task!r} need not have run before this one.",
                 hint=f"Add {task!r} to depends_on.",

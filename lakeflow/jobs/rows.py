@@ -206,7 +206,7 @@ class TriggerRow:
     """What is kept of a trigger between two looks at it.
 
     Args:
-        trigger_id: Id of the job, and the trigger's place among those of the job: `7/0`.
+        trigger_id: Id of the job and the trigger's rule, such as `7/file_arrival /landing`.
         job_id: The job.
         state: What the last decision left for the next one.
         wait_until: When to look again, in milliseconds since 1970.

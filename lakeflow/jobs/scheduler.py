@@ -186,6 +186,8 @@ class Scheduler:
                     self.watch.look(turn)
                 self._settle(turn)
                 failpoint("jobs.turn.written")
+            if turn.told:
+                self.store.make_durable()
             self._act(turn)
         due = [self.watch.due() if self._triggers else None, self._due[0][0] if self._due else None]
         return min((each for each in due if each is not None), default=None)
@@ -218,6 +220,8 @@ class Scheduler:
                 self._admit(turn, job_id)
             self._dirty.update(self._runs)
             self._settle(turn)
+        if turn.told:
+            self.store.make_durable()
         self._act(turn)
 
     def _now(self) -> int:

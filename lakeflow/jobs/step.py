@@ -5,7 +5,7 @@ The scheduler commits the transitions, and only then does what they say.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -76,13 +76,15 @@ class Iterations:
 class RunState:
     """A run that has not ended.
 
+    `begin` and `end` keep what a step looks at, so that a step of a large run is a small one.
+
     Args:
         run_id: Its id.
-        units: Its tasks, by key.
+        units: Its tasks, by key; no more are added.
         stopping: What the run comes to because somebody or a timeout ends it.
         due: When the run has taken too long.
         warn_at: When it is told that the run takes long.
-        ready: Whether there is what its tasks need, so that they may begin.
+        prepared: Whether there is what its tasks need, so that they may begin.
     """
 
     run_id: int
@@ -90,7 +92,64 @@ class RunState:
     stopping: Result | None = None
     due: int | None = None
     warn_at: int | None = None
-    ready: bool = True
+    prepared: bool = True
+    _open: int = 0
+    _awaited: dict[str, int] = field(default_factory=dict)
+    _after: dict[str, list[str]] = field(default_factory=dict)
+    _ready: dict[str, UnitState] = field(default_factory=dict)
+    _live: dict[str, UnitState] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for key, unit in self.units.items():
+            done = unit.phase is Phase.DONE
+            self._open += not done
+            if unit.phase in (Phase.ACTIVE, Phase.RETRYING):
+                self._live[key] = unit
+            if unit.phase is not Phase.WAITING:
+                continue
+            before = {each.task for each in unit.task.depends_on}
+            left = [each for each in before if self.units[each].phase is not Phase.DONE]
+            self._awaited[key] = len(left)
+            for each in left:
+                self._after.setdefault(each, []).append(key)
+            if not left:
+                self._ready[key] = unit
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every task is done."""
+        return not self._open
+
+    def waiting(self) -> list[UnitState]:
+        """Tasks whose predecessors have ended; all that wait if the run is to end."""
+        if self.stopping is not None:
+            return [self.units[key] for key in self._awaited]
+        return list(self._ready.values()) if self.prepared else []
+
+    def live(self) -> list[UnitState]:
+        """Tasks that have begun and are not done."""
+        return list(self._live.values())
+
+    def begin(self, unit: UnitState) -> None:
+        """A task is no longer waiting."""
+        if unit.iteration is None:
+            self._awaited.pop(unit.key, None)
+            self._ready.pop(unit.key, None)
+            self._live[unit.key] = unit
+
+    def end(self, unit: UnitState) -> None:
+        """A task is done."""
+        if unit.iteration is not None:
+            return
+        self._open -= 1
+        self._awaited.pop(unit.key, None)
+        self._ready.pop(unit.key, None)
+        self._live.pop(unit.key, None)
+        for key in self._after.pop(unit.key, ()):
+            if key in self._awaited:
+                self._awaited[key] -= 1
+                if not self._awaited[key]:
+                    self._ready[key] = self.units[key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,32 +217,26 @@ def step(run: RunState, now: int) -> list[Transition]:
         return [Warn(None)]
     if run.stopping is None and run.due is not None and run.due <= now:
         return [StopRun(Result.TIMEDOUT, "The run took longer than its timeout_seconds.")]
-    if all(unit.phase is Phase.DONE for unit in run.units.values()):
+    if run.is_over:
         return [_finish(run)]
-    found: list[Transition] = []
-    endings: Mapping[str, Ending] = {
-        key: Ending(unit.result, unit.outcome)
-        for key, unit in run.units.items()
-        if unit.result is not None
-    }
-    for unit in run.units.values():
-        match unit.phase:
-            case Phase.WAITING:
-                found += _begin(run, unit, endings)
-            case Phase.ACTIVE | Phase.RETRYING:
-                found += _go_on(run, unit, now)
+    found: list[Transition] = [_begin(run, unit) for unit in run.waiting()]
+    for unit in run.live():
+        found += _go_on(run, unit, now)
     return found
 
 
-def _begin(run: RunState, unit: UnitState, endings: Mapping[str, Ending]) -> Iterator[Transition]:
+def _begin(run: RunState, unit: UnitState) -> Transition:
     if run.stopping is not None:
-        yield Settle(unit, Result.CANCELED, f"The run is {run.stopping}.")
-    elif run.ready and all(each.task in endings for each in unit.task.depends_on):
-        verdict = decide(unit.task, endings)
-        if verdict.result is None:
-            yield Start(unit, verdict.reason)
-        else:
-            yield Settle(unit, verdict.result, verdict.reason)
+        return Settle(unit, Result.CANCELED, f"The run is {run.stopping}.")
+    endings: dict[str, Ending] = {}
+    for each in unit.task.depends_on:
+        before = run.units[each.task]
+        assert before.result is not None
+        endings[each.task] = Ending(before.result, before.outcome)
+    verdict = decide(unit.task, endings)
+    if verdict.result is None:
+        return Start(unit, verdict.reason)
+    return Settle(unit, verdict.result, verdict.reason)
 
 
 def _go_on(run: RunState, unit: UnitState, now: int) -> Iterator[Transition]:

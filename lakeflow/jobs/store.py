@@ -1,7 +1,7 @@
 """`jobs.db`: SQLite in WAL mode, written by the one server of a home and read by anybody.
 
-A row is a frozen value of `rows.py`; its fields are the columns. Every transaction is durable when
-it returns.
+A row is a frozen value of `rows.py`; its fields are the columns. What a transaction has written
+outlasts the process at once, and a failure of the power once `make_durable` has returned.
 """
 
 from __future__ import annotations
@@ -299,7 +299,7 @@ class Store(Reader):
             connection.execute("PRAGMA journal_mode = WAL")
         except sqlite3.DatabaseError:
             return connection  # the reader's constructor says what is wrong with it
-        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA synchronous = NORMAL")
         return connection
 
     def _keep(self, path: Path) -> None:
@@ -322,6 +322,12 @@ class Store(Reader):
             self._connection.execute("ROLLBACK")
             raise
         self._kept = self._next
+
+    def make_durable(self) -> None:
+        """Waits until all transactions so far are on the disk."""
+        self._connection.execute("PRAGMA synchronous = FULL")
+        self._connection.execute("UPDATE ids SET next = next")
+        self._connection.execute("PRAGMA synchronous = NORMAL")
 
     def new_id(self) -> int:
         """An id that no job, run or attempt has; kept by the transaction around it."""

@@ -118,7 +118,7 @@ def decide_time(trigger: Trigger, state: State | None, now: datetime) -> Decisio
         now: The time.
     """
     rule = _timed(trigger)
-    if not state or state["rule"] != rule.identity:
+    if not state or state.get("rule") != rule.identity:
         state = {"rule": rule.identity, "position": to_millis(now), "anchor": to_millis(now)}
         return _waiting(trigger, {**state, "paused": trigger.paused}, now)
     due = _Due(rule, state, now)
@@ -147,7 +147,7 @@ def upcoming(
     rule = trigger.rule
     if not isinstance(rule, Schedule | Periodic):
         return ()
-    if not state or state["rule"] != rule.identity:
+    if not state or state.get("rule") != rule.identity:
         state = {"anchor": to_millis(now)}
     zone = rule.zone if isinstance(rule, Schedule) else UTC
     found: list[Upcoming] = []

@@ -24,6 +24,8 @@ class Turn:
         events: What happened.
         changed_jobs: Jobs that were created, changed or removed.
         posted: Whether somebody is to be told something.
+        told: Whether somebody will be told of it who may rely on it, so that it must outlast the
+            power. The end of a task need not: what is forgotten of it is done again.
     """
 
     store: Store
@@ -32,9 +34,11 @@ class Turn:
     events: list[JobEvent] = field(default_factory=list)
     changed_jobs: set[int] = field(default_factory=set)
     posted: bool = False
+    told: bool = False
 
     def tell(self, type: str, message: str, **about: Any) -> None:  # noqa: A002 - the event's own word
         """Writes an event."""
+        self.told |= not type.startswith("task.")
         event = JobEvent(self.now, type, message, **about)
         self.events.append(replace(event, sequence=self.store.insert(event)))
 
@@ -56,7 +60,7 @@ class Turn:
             said = each.event, each.kind, each.to, each.body
             ids = run.run_id, run.job_id
             self.store.insert(NoticeRow(uuid.uuid4().hex, *said, self.now, self.now, *ids, **about))
-            self.posted = True
+            self.posted = self.told = True
 
     def change_run(self, run: ActiveRun, **changes: Any) -> None:
         """Changes the row of a run."""
@@ -68,4 +72,6 @@ class Turn:
         changed = replace(attempt, **changes)
         self.store.update(AttemptRow, attempt.attempt, **changes)
         run.attempts[attempt.task_key, attempt.iteration] = changed
+        if changed.values and changed.iteration is None:
+            run.values[changed.task_key] = changed.values
         return changed

@@ -23,7 +23,7 @@ from lakeflow.jobs.event_triggers import (
     restarted,
     with_condition,
 )
-from lakeflow.jobs.model import JsonValue
+from lakeflow.jobs.model import JsonValue, Result
 from lakeflow.jobs.rows import JobRow, RunRow, TickRow, TriggerRow
 from lakeflow.jobs.store import Store
 from lakeflow.jobs.ticks import Decision, Tick, TickOutcome, decide_time, from_millis, to_millis
@@ -52,14 +52,16 @@ class Sight:
     Args:
         files: Names and marks of the files that are there.
         tables: Newest versions by name.
-        rows: What the query of its condition answered; None if it has none or it failed.
-        failure: Why it could not be looked at, in one sentence.
+        rows: What the query of its condition answered; None if it was not asked or failed.
+        unanswered: Why the query failed, in one sentence.
+        hidden: Whether files or tables could not be looked at.
     """
 
     files: Mapping[str, str] = field(default_factory=dict)
     tables: Mapping[str, TableVersion] = field(default_factory=dict)
     rows: Sequence[Sequence[JsonValue]] | None = None
-    failure: str = ""
+    unanswered: str = ""
+    hidden: bool = False
 
 
 @dataclass(slots=True)
@@ -92,8 +94,11 @@ class Watch:
 
     def _take(self, job: JobRow, kept: Mapping[str, TriggerRow]) -> None:
         triggers, _ = read_triggers(job.settings, strict=False)
-        for position, trigger in enumerate(triggers):
-            name = f"{job.job_id}/{position}"
+        for trigger in triggers:
+            # By its rule, so that it stays the same when another is put before it.
+            name = f"{job.job_id}/{trigger.rule.identity}"
+            while name in self._watched:
+                name += " again"
             row = kept.get(name) or TriggerRow(name, job.job_id, {}, None)
             self._watched[name] = _Watched(job.job_id, trigger, row)
 
@@ -145,9 +150,8 @@ class Watch:
                 continue
             if each.row.state and run.result is not None:
                 began = from_millis(run.started or run.created)
-                state = after_run(
-                    each.row.state, began, from_millis(turn.now), failed=run.result.failed
-                )
+                failed = run.result.failed and run.result is not Result.CANCELED
+                state = after_run(each.row.state, began, from_millis(turn.now), failed=failed)
                 self._keep(turn, each, Decision(state))
             self._look(turn, each)
 
@@ -169,28 +173,33 @@ class Watch:
             )
         }
 
-    def saw(self, turn: Turn, trigger_id: str, sight: Sight) -> None:
-        """Somebody has looked outside for a trigger."""
-        if (each := self._watched.get(trigger_id)) is not None:
-            self._look(turn, each, sight)
+    def saw(self, turn: Turn, trigger_id: str, sight: Sight) -> bool:
+        """Somebody has looked outside for a trigger.
 
-    def _look(self, turn: Turn, each: _Watched, sight: Sight | None = None) -> None:
-        now = from_millis(turn.now)
-        decision = self._decide(turn, each, now, sight or Sight())
+        Returns:
+            Whether the query of its condition has to be asked before anything is decided.
+        """
+        each = self._watched.get(trigger_id)
+        return each is not None and self._look(turn, each, sight)
+
+    def _look(self, turn: Turn, each: _Watched, sight: Sight | None = None) -> bool:
+        sight = sight or Sight()
+        decision = self._decide(turn, each, from_millis(turn.now), sight)
         if decision is None:
-            return
+            return False
+        condition = each.trigger.condition
         fires = any(tick.outcome is TickOutcome.FIRED for tick in decision.ticks)
-        if fires and each.trigger.condition is not None:
-            assert sight is not None
-            if sight.rows is None:
-                decision = condition_failed(each.row.state, decision, sight.failure)
+        if fires and condition is not None:
+            if sight.rows is not None:
+                decision = with_condition(condition, each.row.state, decision, sight.rows)
+            elif sight.unanswered:
+                decision = condition_failed(each.row.state, decision, sight.unanswered)
             else:
-                decision = with_condition(
-                    each.trigger.condition, each.row.state, decision, sight.rows
-                )
+                return True
         self._keep(turn, each, decision)
         for tick in decision.ticks:
             self._tick(turn, each, tick)
+        return False
 
     def _decide(self, turn: Turn, each: _Watched, now: datetime, sight: Sight) -> Decision | None:
         state = each.row.state or None
@@ -202,10 +211,10 @@ class Watch:
                     RunRow, "job_id = ? AND state != 'TERMINATED'", (each.job_id,)
                 )
                 return decide_continuous(each.trigger, state, now, active=at_work > 0)
-            case FileArrival() if not sight.failure or sight.files:
+            case FileArrival() if not sight.hidden:
                 seen = turn.store.seen_files(each.row.trigger_id)
                 return decide_files(each.trigger, state, now, sight.files, seen)
-            case TableUpdate() if not sight.failure or sight.tables:
+            case TableUpdate() if not sight.hidden:
                 return decide_tables(each.trigger, state, now, sight.tables)
         return None
 

@@ -62,8 +62,13 @@ def time_zone(java_id: str) -> tzinfo:
     try:
         return zoneinfo.ZoneInfo(_SHORT.get(java_id, java_id))
     except (KeyError, OSError, ValueError) as error:
+        known = zoneinfo.available_timezones()
+        if not known:
+            raise ConfigurationError(
+                f"The time zone {java_id!r} cannot be found, for this machine knows none.",
+                hint="Install its package tzdata, or the one of that name for Python.",
+            ) from error
         raise ConfigurationError(
             f"{java_id!r} is not the name of a time zone.",
-            hint=nearest(java_id, zoneinfo.available_timezones())
-            or "Write it like UTC, Europe/Vienna or GMT+02:00.",
+            hint=nearest(java_id, known) or "Write it like UTC, Europe/Vienna or GMT+02:00.",
         ) from error

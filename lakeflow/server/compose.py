@@ -29,7 +29,10 @@ Answer = TypeVar("Answer")
 _MOMENT = 0.5
 """Seconds between two looks at whether the scheduler still runs."""
 
-_GIVEN = Given({"pipeline_task": "lakeflow.server.tasks:run_pipeline"})
+_GIVEN = Given(
+    {"pipeline_task": "lakeflow.server.tasks:run_pipeline"},
+    engine="lakeflow.server.notebooks:open_engine",
+)
 
 
 class Server:

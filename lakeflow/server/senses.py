@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from lakeflow.core.names import TableName
 from lakeflow.core.settings import Settings
 from lakeflow.jobs.event_triggers import TableVersion
 from lakeflow.jobs.scheduler import Scheduler
-from lakeflow.jobs.triggers import FileArrival, TableUpdate, Trigger
+from lakeflow.jobs.triggers import FileArrival, SqlCondition, TableUpdate, Trigger
 from lakeflow.jobs.watch import POLL, Sight
 
 
@@ -47,21 +48,29 @@ class Senses:
         wanted = self._scheduler.ask(lambda turn: watch.to_look_for(turn.now)).result()
         for name, trigger in wanted.items():
             sight = self._sight(trigger)
-            self._scheduler.ask(lambda turn, n=name, s=sight: watch.saw(turn, n, s)).result()  # type: ignore[misc]
+            if self._tell(name, sight) and trigger.condition is not None:
+                self._tell(name, self._asked(sight, trigger.condition))
+
+    def _tell(self, name: str, sight: Sight) -> bool:
+        watch = self._scheduler.watch
+        return self._scheduler.ask(lambda turn: watch.saw(turn, name, sight)).result()
 
     def _sight(self, trigger: Trigger) -> Sight:
-        rows: Sequence[Sequence[Any]] | None = None
         try:
-            if trigger.condition is not None:
-                rows = self._answer(trigger.condition.query_id)
             match trigger.rule:
                 case FileArrival(url):
-                    return Sight(files=files_in(url), rows=rows)
+                    return Sight(files=files_in(url))
                 case TableUpdate(tables):
-                    return Sight(tables=self._versions(tables), rows=rows)
+                    return Sight(tables=self._versions(tables))
+        except (LakeflowError, OSError):
+            return Sight(hidden=True)
+        return Sight()
+
+    def _asked(self, sight: Sight, condition: SqlCondition) -> Sight:
+        try:
+            return replace(sight, rows=self._answer(condition.query_id))
         except (LakeflowError, OSError) as error:
-            return Sight(failure=str(error))
-        return Sight(rows=rows)
+            return replace(sight, unanswered=str(error))
 
     def _answer(self, query_id: str) -> list[list[Any]]:
         from lakeflow.core.arrow import from_arrow

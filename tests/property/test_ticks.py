@@ -46,6 +46,7 @@ class Server:
         decision = decide_time(trigger, self.state, now)
         if killed:
             return
+        assert sum(tick.outcome is TickOutcome.FIRED for tick in decision.ticks) <= AT_ONCE
         for tick in decision.ticks:
             assert tick.fire_time not in self.kept, "a tick comes twice"
             self.kept[tick.fire_time] = tick
@@ -214,8 +215,10 @@ def test_a_year_of_sleep_is_told_in_few_words():
     assert missed[-1].reason.endswith("10000 or more.")
 
 
-def test_a_clock_that_goes_back_repeats_nothing():
-    server = Server({"schedule": {"quartz_cron_expression": "0 * * * * ?", "timezone_id": "UTC"}})
+@pytest.mark.parametrize("policy", ["skip", "run_once", "run_all"])
+def test_a_clock_that_goes_back_repeats_nothing(policy):
+    every_minute = {"quartz_cron_expression": "0 * * * * ?", "timezone_id": "UTC"}
+    server = Server({"schedule": {**every_minute, "missed_runs": policy}})
     server.look()
     for step in [90, -50, 30, -3600, 10, 3600, 61]:
         server.clock.sleep(step)

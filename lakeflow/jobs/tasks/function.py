@@ -38,8 +38,4 @@ def _arguments(context: Context) -> dict[str, object]:
             "python_operator_task.parameters is a list of {name, value}.",
             "INVALID_RUN_CONFIGURATION",
         )
-    return {each["name"]: each.get("value") for each in given} | {
-        name: value
-        for name, value in context.assignment.parameters.items()
-        if name in {each["name"] for each in given}
-    }
+    return {each["name"]: each.get("value") for each in given}

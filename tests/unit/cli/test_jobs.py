@@ -187,3 +187,19 @@ def test_a_file_of_jobs_in_python(shop: Path) -> None:
     said = jobs(shop, "run", "small", "--local", "--project", "work.py")
     assert "Run " in said
     assert "SUCCESS" in said
+
+
+def test_a_python_file_of_jobs_whose_job_runs_another_with_a_function(shop: Path) -> None:
+    (shop / "work.py").write_text(
+        "from lakeflow import jobs\n"
+        "def greet(who):\n"
+        "    with open('said', 'a') as said:\n"
+        "        said.write(who)\n"
+        "greeting = jobs.task('greet', jobs.function(greet, who='{{job.parameters.who}}'))\n"
+        "jobs.job('child', tasks=[greeting], parameters={'who': 'nobody'})\n"
+        "call = jobs.task('call', jobs.run_job('child', parameters={'who': '{{job.name}}'}))\n"
+        "jobs.job('parent', tasks=[call])\n"
+    )
+    said = jobs(shop, "run", "parent", "--local", "--project", "work.py")
+    assert "SUCCESS" in said
+    assert (shop / "said").read_text() == "parent"

@@ -309,6 +309,17 @@ def some_task(key="a", **options):
 @pytest.mark.parametrize(
     ("declare", "message", "hint"),
     [
+        (
+            lambda: wrong_job(trigger=jobs.cron("0 0 25 * * ?")),
+            "schedule.quartz_cron_expression",
+            "",
+        ),
+        (
+            lambda: wrong_job(trigger=jobs.cron("0 0 2 * * ?", "Europe/Belrin")),
+            "Europe/Belrin",
+            "Europe/Berlin",
+        ),
+        (lambda: wrong_job(trigger=[jobs.files("a", quiet_seconds=5)]), "wait_after", "60"),
         (lambda: some_task(max_retires=2), "A task has no option 'max_retires'.", "'max_retries'"),
         (lambda: some_task(zzz=2), "A task has no option 'zzz'.", "It has description, "),
         (lambda: wrong_job(tasg={}), "A job has no option 'tasg'.", "'tags'"),

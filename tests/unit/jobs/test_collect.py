@@ -62,7 +62,7 @@ def test_a_file_is_run_again_with_what_it_imports_and_leaves_nothing_behind(tmp_
     assert sys.path == before[1]
 
 
-@pytest.mark.parametrize("name", ["json.py", "my-jobs.py"])
+@pytest.mark.parametrize("name", ["json.py", "pyclbr.py", "my-jobs.py"])
 def test_a_file_that_cannot_be_imported_may_declare_jobs_but_not_their_functions(tmp_path, name):
     import json as before
 
@@ -121,3 +121,19 @@ def test_a_file_that_is_not_there(tmp_path):
 def test_what_a_file_prints_goes_to_people(tmp_path, capsys):
     collect(write(tmp_path, "nightly.py", "print('said')"))
     assert capsys.readouterr() == ("", "said\n")
+
+
+def test_jobs_that_run_each_other_are_named_by_key(tmp_path):
+    text = """\
+from lakeflow import jobs
+def each(key):
+    return jobs.for_each([1], jobs.task("inner", jobs.run_job(key)))
+jobs.job("child", tasks=[jobs.task("a", jobs.shell("true"))])
+jobs.job("other", tasks=[jobs.task("a", jobs.run_job(5)), jobs.task("b", each("child"))])
+jobs.job("parent", tasks=[jobs.task("a", jobs.run_job("child")), jobs.task("b", each("othre"))])
+"""
+    collected = collect(write(tmp_path, "nightly.py", text))
+    assert [sorted(job.runs) for job in collected.jobs] == [[], ["child"], ["child", "othre"]]
+    (error,) = collected.errors
+    assert error.message == "Job 'parent' runs a job 'othre', which nightly.py does not declare."
+    assert (error.location.line, error.hint) == (6, "Did you mean 'other'?")

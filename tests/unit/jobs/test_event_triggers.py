@@ -65,6 +65,16 @@ def test_what_a_trigger_waits_for_is_said():
     assert again.wait_until == NOW + 6 * MINUTE
 
 
+def test_a_file_that_goes_and_comes_again_is_a_change():
+    trigger = files(wait_after_last_change_seconds=60)
+    first = decide_files(trigger, None, NOW, {}, set())
+    came = decide_files(trigger, first.state, NOW, {"a": "1"}, set())
+    gone = decide_files(trigger, came.state, NOW + MINUTE / 2, {}, set())
+    assert (gone.wait_until, gone.reason) == (None, "Nothing new.")
+    again = decide_files(trigger, gone.state, NOW + MINUTE, {"a": "1"}, set())
+    assert again.wait_until == NOW + 2 * MINUTE
+
+
 def test_files_of_a_pause_fire_afterwards():
     first = decide_files(files(), None, NOW, {}, set())
     paused = trigger_of({"trigger": {"file_arrival": {"url": "in/"}, "pause_status": "PAUSED"}})
@@ -120,6 +130,15 @@ def test_all_tables_must_be_updated():
     assert decide_tables(trigger, gone.state, NOW, shown).ticks
 
 
+def test_a_table_that_could_not_be_read_when_another_fired_has_not_changed():
+    shown = {"main.default.a": TableVersion(1), "main.default.b": TableVersion(1)}
+    first = decide_tables(tables(), None, NOW, shown)
+    fired = decide_tables(tables(), first.state, NOW, {"main.default.a": TableVersion(2)})
+    assert fired.ticks
+    shown["main.default.a"] = TableVersion(2)
+    assert decide_tables(tables(), fired.state, NOW + MINUTE, shown).ticks == ()
+
+
 def test_another_kind_of_trigger_is_not_taken():
     with pytest.raises(TypeError, match="does not wait for files"):
         decide_files(tables(), None, NOW, {}, set())
@@ -156,6 +175,10 @@ def test_a_job_that_fails_waits_and_is_started_by_hand():
     assert waiting.wait_until == NOW + timedelta(seconds=120)
     assert waiting.reason.endswith("UTC, for 5 runs in a row have failed.")
     assert decide_continuous(CONTINUOUS, restarted(state), NOW, active=False).ticks
+
+
+def test_a_job_that_is_started_by_hand_before_its_trigger_was_looked_at():
+    assert decide_continuous(CONTINUOUS, restarted({}), NOW, active=False).ticks
 
 
 @pytest.mark.parametrize(
@@ -232,6 +255,7 @@ def test_files_that_a_query_turned_away_fire_with_the_next_ones():
     quiet = decide_files(trigger, unmet.state, NOW + MINUTE, {"a": "1"}, set())
     assert quiet.ticks == ()
     assert quiet.reason == "The condition turned 1 file (a) away; it waits for more."
+    assert decide_files(files(), quiet.state, NOW + MINUTE, {"a": "1"}, set()).ticks  # without it
     more = decide_files(trigger, quiet.state, NOW + 2 * MINUTE, {"a": "1", "b": "1"}, set())
     met = with_condition(trigger.condition, quiet.state, more, [[1]])
     assert met.ticks[0].details["files"] == ["a", "b"]

@@ -132,6 +132,8 @@ def test_upcoming_ticks_of_a_periodic_trigger_are_those_it_has():
     first = decide_time(trigger, None, NOW)
     found = upcoming(trigger, NOW + timedelta(hours=30), 2, first.state)
     assert [each.fire_time for each in found] == [NOW + timedelta(days=n) for n in (2, 3)]
+    before = upcoming(trigger, NOW - timedelta(days=9), 1, first.state)
+    assert [each.fire_time for each in before] == [NOW + timedelta(days=1)]
 
 
 def test_what_cannot_be_foretold_has_no_upcoming_ticks():

@@ -131,13 +131,12 @@ def test_new_files_begin_a_run_that_is_told_their_names(world):
     settings["tasks"][0]["spark_python_task"]["parameters"] = [
         "{{job.trigger.file_arrival.location}}"
     ]
-    job_id = world.job(settings)
-    name = f"{job_id}/0"
+    world.job(settings)
+    (name,) = world.scheduler.watch.to_look_for(0)
 
     def saw(**files: str) -> None:
         world.ask(lambda turn: world.scheduler.watch.saw(turn, name, Sight(files=files)))
 
-    assert set(world.scheduler.watch.to_look_for(0)) == {name}
     saw(old="1")
     saw(old="2")
     assert not runs(world)
@@ -157,13 +156,13 @@ def test_new_files_begin_a_run_that_is_told_their_names(world):
 
 def test_new_versions_of_tables_begin_a_run(world):
     watched = {"table_names": ["a", "b"], "condition": "ALL_UPDATED"}
-    job_id = world.job(job(trigger={"table_update": watched}))
-    (trigger,) = world.scheduler.watch.to_look_for(0).values()
+    world.job(job(trigger={"table_update": watched}))
+    ((name, trigger),) = world.scheduler.watch.to_look_for(0).items()
 
     def saw(*versions: int) -> None:
         tables = dict(zip(trigger.rule.tables, map(TableVersion, versions), strict=True))
         sight = Sight(tables=tables)
-        world.ask(lambda turn: world.scheduler.watch.saw(turn, f"{job_id}/0", sight))
+        world.ask(lambda turn: world.scheduler.watch.saw(turn, name, sight))
 
     saw(1, 1)
     saw(2, 1)
@@ -176,15 +175,18 @@ def test_new_versions_of_tables_begin_a_run(world):
 
 def test_a_condition_turns_ticks_away(world):
     gate = {"sql_query_id": "q", "warehouse_id": "local"}
-    job_id = world.job(job(triggers=[{"schedule": MINUTELY, "sql_condition": gate}]))
-    name = f"{job_id}/0"
+    world.job(job(triggers=[{"schedule": MINUTELY, "sql_condition": gate}]))
+    (name,) = world.scheduler.watch.to_look_for(0)
+
+    def saw(sight: Sight) -> bool:
+        return world.ask(lambda turn: world.scheduler.watch.saw(turn, name, sight))
 
     def answer(*rows: list, failure: str = "") -> None:
         assert set(world.scheduler.watch.to_look_for(int(1e15))) == {name}
-        sight = Sight(rows=None if failure else rows, failure=failure)
-        world.ask(lambda turn: world.scheduler.watch.saw(turn, name, sight))
+        assert saw(Sight())
+        assert not saw(Sight(rows=None if failure else rows, unanswered=failure))
 
-    answer()
+    assert not saw(Sight())
     for rows, failure in ([(), ""], [([1],), ""], [(), "There is no table t."]):
         world.sleep(60)
         answer(*rows, failure=failure)
@@ -208,3 +210,12 @@ def test_a_deleted_job_leaves_no_trigger(world):
     world.sleep(600)
     assert not runs(world)
     assert world.store.count(TriggerRow) == 0
+
+
+def test_a_trigger_stays_the_same_when_another_is_put_before_it(world):
+    job_id = world.job(job(triggers=[{"schedule": MINUTELY}]))
+    hourly = {"quartz_cron_expression": "0 0 * * * ?", "timezone_id": "UTC"}
+    world.clock.sleep(150)
+    both = job(triggers=[{"schedule": hourly}, {"schedule": MINUTELY}])
+    world.ask(lambda turn: change_job(turn, job_id, both))
+    assert [tick.outcome for tick in world.store.select(TickRow)] == ["MISSED", "FIRED"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -53,3 +56,16 @@ def test_an_unknown_id_is_not_taken_for_gmt(java_id, hint):
     with pytest.raises(ConfigurationError) as raised:
         time_zone(java_id)
     assert hint in raised.value.hint
+
+
+def test_a_machine_without_zones_is_told_so():
+    asked = "from lakeflow.jobs.zones import time_zone; time_zone('Europe/Vienna')"
+    done = subprocess.run(
+        [sys.executable, "-c", asked],
+        env={**os.environ, "PYTHONTZPATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "this machine knows none" in done.stderr
+    assert "tzdata" in done.stderr
