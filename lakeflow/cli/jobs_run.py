@@ -179,7 +179,7 @@ class _Follower:
         with self._lock:
             if self._run is None:
                 self._early.append(event)
-            elif event.run_id == self._run:
+            elif event.run_id == self._run and not self.ended.is_set():
                 self._tell(event)
                 if event.type in ("run.ended", "run.skipped"):
                     self.ended.set()

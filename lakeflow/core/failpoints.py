@@ -29,7 +29,7 @@ NAMES = frozenset(
     upkeep.listed compact.staged
     store.write
     jobs.result.received jobs.turn.written jobs.turn.committed jobs.attempt.handed
-    jobs.repair.written jobs.recover.swept jobs.tick.written
+    jobs.repair.written jobs.recover.swept jobs.tick.written jobs.notice.sent
     """.split()
 )
 
