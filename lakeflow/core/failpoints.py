@@ -30,6 +30,7 @@ NAMES = frozenset(
     store.write
     jobs.result.received jobs.turn.written jobs.turn.committed jobs.attempt.handed
     jobs.repair.written jobs.recover.swept jobs.tick.written jobs.notice.sent
+    jobs.checkout.made
     """.split()
 )
 

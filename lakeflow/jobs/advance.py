@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from lakeflow.core.errors import LakeflowError
+from lakeflow.core.errors import LakeflowError, TaskError
 from lakeflow.jobs import announce
 from lakeflow.jobs.active import ActiveRun
+from lakeflow.jobs.checkout import Checkout
 from lakeflow.jobs.conditions import evaluate, for_each_inputs
 from lakeflow.jobs.context import scope_of
 from lakeflow.jobs.model import Condition, ForEach, JsonValue, Result, RunJob, Work
@@ -92,6 +93,16 @@ class Advance:
             slow = turn.change_attempt(run, run.attempts[unit.key, unit.iteration], warned=turn.now)
             turn.tell_of(run, slow, "task.slow", said)
             announce.attempt_slow(turn, run, slow)
+
+    def checked_out(self, turn: Turn, run: ActiveRun, found: Checkout | TaskError) -> None:
+        """The repository of a run is there, or it cannot be had."""
+        if isinstance(found, TaskError):
+            self.stop_run(turn, run, Result.FAILED, str(found), found.code)
+            return
+        run.state.prepared = True
+        turn.change_run(run, used_commit=found.commit, checkout=found.folder)
+        said = f"Its tasks see the commit {found.commit}."
+        turn.tell("run.checked_out", said, job_id=run.row.job_id, run_id=run.row.run_id)
 
     def stop_run(
         self, turn: Turn, run: ActiveRun, result: Result, reason: str, code: str = ""

@@ -12,6 +12,7 @@ from lakeflow.core.errors import ConfigurationError, ConflictError, LakeflowErro
 from lakeflow.core.failpoints import failpoint
 from lakeflow.core.names import nearest
 from lakeflow.jobs.begin import block_tasks, dependents, new_run
+from lakeflow.jobs.checkout import check_git_source
 from lakeflow.jobs.context import scope_of_run
 from lakeflow.jobs.model import Job, JsonValue, Result
 from lakeflow.jobs.notices import check_notices
@@ -317,5 +318,6 @@ def _run_of(turn: Turn, token: str) -> int | None:
 def _check(settings: Mapping[str, JsonValue]) -> None:
     read_job(settings)
     read_triggers(settings, strict=False)
-    for error in (*check(settings), *check_notices(settings, strict=False)):
+    wrong = (*check(settings), *check_notices(settings, strict=False), *check_git_source(settings))
+    for error in wrong:
         raise error

@@ -12,13 +12,14 @@ from functools import partial
 from typing import Any, TypeVar
 
 from lakeflow.core.clock import Clock
-from lakeflow.core.errors import ConfigurationError, LakeflowError
+from lakeflow.core.errors import ConfigurationError, LakeflowError, TaskError
 from lakeflow.core.failpoints import failpoint
 from lakeflow.jobs import announce
 from lakeflow.jobs.active import ActiveRun, Unit, restore, tasks_of
 from lakeflow.jobs.advance import Advance
 from lakeflow.jobs.assign import assignment, clusters_of
 from lakeflow.jobs.begin import block_tasks, new_run
+from lakeflow.jobs.checkout import Checkout, Checkouts
 from lakeflow.jobs.home import Home
 from lakeflow.jobs.model import JsonValue, Result, Work
 from lakeflow.jobs.notices import warning_at
@@ -96,6 +97,7 @@ class Scheduler:
         self._slots = slots
         self._listeners = list(listeners)
         self._posted = posted
+        self._checkouts = Checkouts(home, self._checked_out)
         self._inbox: deque[_Request | _Started | _Ended] = deque()
         self._woken = threading.Condition()
         self._closing = False
@@ -134,7 +136,8 @@ class Scheduler:
         return True
 
     def close(self) -> None:
-        """Has `serve` return."""
+        """Has `serve` return, and ends what it has begun besides attempts."""
+        self._checkouts.close()
         with self._woken:
             self._closing = True
             self._woken.notify()
@@ -214,6 +217,9 @@ class Scheduler:
         )
         failpoint("jobs.recover.swept")
         with self.store.transaction():
+            for run in self._runs.values():
+                if run.row.state == "RUNNING" and not run.state.prepared:
+                    turn.effects.append(partial(self._checkouts.begin, run.row))
             for run, attempt in working:
                 self._advance.lost(turn, run, attempt)
             for job_id in {run.row.job_id for run in self._runs.values()}:
@@ -353,7 +359,18 @@ class Scheduler:
                 said = f"{run.row.name} begins."
                 turn.tell("run.started", said, job_id=job_id, run_id=run.row.run_id)
                 announce.run_started(turn, run)
+                if not run.state.prepared:
+                    turn.effects.append(partial(self._checkouts.begin, run.row))
                 self._dirty.add(run.row.run_id)
+
+    def _checked_out(self, row: RunRow, found: Checkout | TaskError) -> None:
+        def take(turn: Turn) -> None:
+            run = self._runs.get(row.run_id)
+            if run is not None and run.row.repairs == row.repairs and not run.state.prepared:
+                self._advance.checked_out(turn, run, found)
+                self._dirty.add(row.run_id)
+
+        self.ask(take)
 
     def _skip(self, turn: Turn, run: ActiveRun) -> None:
         limit = run.job.max_concurrent_runs

@@ -10,6 +10,7 @@ from typing import Any
 
 from lakeflow.core.errors import ConfigurationError
 from lakeflow.core.names import nearest
+from lakeflow.jobs.checkout import check_git_source
 from lakeflow.jobs.control import change_job, create_job, delete_job
 from lakeflow.jobs.declared import Declared, Name, Resource
 from lakeflow.jobs.deploy import (
@@ -84,7 +85,8 @@ def check_job(job: Resource) -> None:
         ConfigurationError: It names the file and line.
     """
     read_job(job.settings, strict=False, locate=lambda path: job.locate(*path))
-    for error in (*check(job.settings), *check_notices(job.settings, strict=False)):
+    notices = check_notices(job.settings, strict=False)
+    for error in (*check(job.settings), *notices, *check_git_source(job.settings)):
         error.location = error.location or job.locate()
         raise error
 

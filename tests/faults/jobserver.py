@@ -22,6 +22,7 @@ from lakeflow.jobs.model import Result
 from lakeflow.jobs.rows import JobEvent, JobRow, RepairRow, RunRow
 from lakeflow.jobs.turn import Turn
 from lakeflow.server.compose import Server
+from tests.unit.jobs.repository import make_repository
 
 WRITE = 'import sys; open("{home}/effects", "a").write(sys.argv[1] + chr(10))'
 FAIL_ONCE = (
@@ -32,8 +33,10 @@ FAIL_ONCE = (
 
 def settings(home: Path, url: str) -> dict:
     """A job with a chain, a branch, a fan, a child that sleeps for ever, and a flaky task."""
-    (home / "write.py").write_text(WRITE.format(home=home))
-    (home / "flaky.py").write_text(FAIL_ONCE.format(home=home))
+    repository = home / "repository"
+    if not repository.exists():
+        files = {"write.py": WRITE.format(home=home), "flaky.py": FAIL_ONCE.format(home=home)}
+        make_repository(repository, files)
 
     def script(key: str, file: str, *after: str, **more: object) -> dict:
         return {
@@ -63,6 +66,7 @@ def settings(home: Path, url: str) -> dict:
     told = {"on_start": [{"id": f"{url}/start"}], "on_failure": [{"id": f"{url}/failure"}]}
     return {
         "name": "hunted",
+        "git_source": {"git_url": str(repository), "git_branch": "main"},
         "webhook_notifications": {**told, "on_success": [{"id": f"{url}/success"}]},
         "max_concurrent_runs": 3,
         "tasks": [
