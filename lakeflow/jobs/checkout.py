@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import uuid
@@ -244,23 +245,8 @@ class _Git:
     def _run(
         self, words: list[str], place: Path | None, good: Sequence[int] = (0,), given: str = ""
     ) -> str:
-        try:
-            process = subprocess.Popen(
-                ["git", *words],
-                cwd=place,
-                env=self._environment,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                errors="replace",
-                start_new_session=True,
-            )
-        except FileNotFoundError as error:
-            raise TaskError(
-                "There is no git to check out with.", _CODE, hint="Install git."
-            ) from error
-        with self._checkouts.running(process), process:
+        ours, theirs = socket.socketpair()
+        with ours, self._start(words, place, theirs) as process, self._checkouts.running(process):
             try:
                 said, wrong = process.communicate(given, LONGEST)
             except subprocess.TimeoutExpired:
@@ -271,6 +257,31 @@ class _Git:
             told = self._without_secrets("\n".join(last))
             raise TaskError(f"git {words[0]} failed with {process.returncode}:\n{told}", _CODE)
         return said
+
+    def _start(
+        self, words: list[str], place: Path | None, guard: socket.socket
+    ) -> subprocess.Popen[str]:
+        """Starts git, which dies when the other end of the guard is closed."""
+        with guard:
+            try:
+                process = subprocess.Popen(
+                    ["git", *words],
+                    cwd=place,
+                    env=self._environment,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    errors="replace",
+                    start_new_session=True,
+                    pass_fds=[guard.fileno()],
+                )
+            except FileNotFoundError as error:
+                raise TaskError(
+                    "There is no git to check out with.", _CODE, hint="Install git."
+                ) from error
+            leftovers.die_together(process.pid, guard)
+        return process
 
     def _without_secrets(self, text: str) -> str:
         for secret in filter(None, self._hidden):

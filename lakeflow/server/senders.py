@@ -48,7 +48,6 @@ class Message:
     Args:
         notice: What is told, and to whom.
         said: The notice as JSON.
-        created: When it came up, as ISO 8601 writes it.
         destination: Of a webhook; None if nobody knows its id.
     """
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from lakeflow.core.errors import ConfigurationError
@@ -237,12 +240,13 @@ def test_a_machine_without_git(world, repository, monkeypatch):
 
 
 def hold(tmp_path: Path, monkeypatch) -> Path:
-    """A git that waits for ever; a file says that it does."""
+    """A git that waits for ever; a file says that it does, and its process."""
     waiting = tmp_path / "waiting"
     os.mkfifo(tmp_path / "never")
     program = tmp_path / "bin" / "git"
     program.parent.mkdir()
-    program.write_text(f"#!/bin/sh\ntouch {waiting}\nread line < {tmp_path}/never\n")
+    said = f"echo $$ > {waiting}.new && mv {waiting}.new {waiting}"
+    program.write_text(f"#!/bin/sh\n{said}\nread line < {tmp_path}/never\n")
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     return waiting
@@ -286,6 +290,31 @@ def test_a_server_that_is_closed_meanwhile_leaves_the_run_to_the_next(
     assert root(world).name == world.row(run).used_commit
     world.end("load")
     assert world.row(run).result is Result.SUCCESS
+
+
+def test_git_dies_with_a_killed_server(repository, tmp_path, monkeypatch):
+    waiting = hold(tmp_path, monkeypatch)
+    home = tmp_path / "home"
+    home.mkdir()
+    program = (
+        "import sys, threading\n"
+        "from pathlib import Path\n"
+        "from tests.unit.jobs.scripted import World\n"
+        "world = World(Path(sys.argv[1]))\n"
+        f"world.run(world.job({job(repository)!r}))\n"
+        "threading.Event().wait()\n"
+    )
+    server = subprocess.Popen([sys.executable, "-c", program, home])
+    while not waiting.exists():
+        assert server.poll() is None
+        os.sched_yield()
+    git_process = psutil.Process(int(waiting.read_text()))
+    server.kill()
+    server.wait()
+    _, alive = psutil.wait_procs([git_process], timeout=10)
+    for each in alive:
+        each.kill()
+    assert not alive
 
 
 @pytest.mark.parametrize(
