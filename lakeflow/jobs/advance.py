@@ -12,6 +12,7 @@ from lakeflow.jobs.active import ActiveRun
 from lakeflow.jobs.checkout import Checkout
 from lakeflow.jobs.conditions import evaluate, for_each_inputs
 from lakeflow.jobs.context import scope_of
+from lakeflow.jobs.ends import about_attempt, about_run
 from lakeflow.jobs.model import Condition, ForEach, JsonValue, Result, RunJob, Work
 from lakeflow.jobs.notices import warning_at
 from lakeflow.jobs.parameters import RunParameters, for_task
@@ -129,7 +130,13 @@ class Advance:
         turn.change_run(
             run, state="TERMINATED", result=result, code=code, message=message, ended=turn.now
         )
-        turn.tell("run.ended", f"{result}: {message}", job_id=run.row.job_id, run_id=run.row.run_id)
+        turn.tell(
+            "run.ended",
+            f"{result}: {message}",
+            job_id=run.row.job_id,
+            run_id=run.row.run_id,
+            details=about_run(turn.store, run.row),
+        )
         announce.run_ended(turn, run)
         self.hands.finished(turn, run)
 
@@ -356,7 +363,7 @@ class Advance:
             **{name: value for name, value in _plain(outcome).items() if name != "pid"},
         )
         said = f": {outcome.message}" if outcome.message else "."
-        turn.tell_of(run, ended, "task.ended", f"{outcome.result}{said}")
+        turn.tell_of(run, ended, "task.ended", f"{outcome.result}{said}", about_attempt(ended))
         announce.attempt_ended(turn, run, ended, last=last)
 
     def _time(self, unit: UnitState, started: int) -> None:

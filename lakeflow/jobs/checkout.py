@@ -248,7 +248,7 @@ class _Git:
         ours, theirs = socket.socketpair()
         with ours, self._start(words, place, theirs) as process, self._checkouts.running(process):
             try:
-                said, wrong = process.communicate(given, LONGEST)
+                said, wrong = process.communicate(f"\n{given}", LONGEST)
             except subprocess.TimeoutExpired:
                 _kill(process)
                 raise TaskError(f"git {words[0]} took over {LONGEST:g} seconds.", _CODE) from None
@@ -261,25 +261,26 @@ class _Git:
     def _start(
         self, words: list[str], place: Path | None, guard: socket.socket
     ) -> subprocess.Popen[str]:
-        """Starts git, which dies when the other end of the guard is closed."""
+        """Starts git, which dies when the other end of the guard is closed.
+
+        It waits for a line before it begins: until then its guard is not armed.
+        """
         with guard:
-            try:
-                process = subprocess.Popen(
-                    ["git", *words],
-                    cwd=place,
-                    env=self._environment,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    text=True,
-                    errors="replace",
-                    start_new_session=True,
-                    pass_fds=[guard.fileno()],
-                )
-            except FileNotFoundError as error:
-                raise TaskError(
-                    "There is no git to check out with.", _CODE, hint="Install git."
-                ) from error
+            if shutil.which("git") is None:
+                said = "There is no git to check out with."
+                raise TaskError(said, _CODE, hint="Install git.")
+            process = subprocess.Popen(
+                ["/bin/sh", "-c", 'read -r line && exec "$@"', "sh", "git", *words],
+                cwd=place,
+                env=self._environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+                pass_fds=[guard.fileno()],
+            )
             leftovers.die_together(process.pid, guard)
         return process
 

@@ -66,7 +66,8 @@ TASK_TYPES: Mapping[str, tuple[Field, ...]] = {
         reset_checkpoint_selection  texts  Begins these flows at the start of their sources.
         """,
         "refused",
-    ),
+    )
+    + _fields("validate_only flag Checks the definitions, and updates nothing.", ours=True),
     "sql_task": _fields(
         """
         query       sql_query  A saved query.
@@ -147,9 +148,9 @@ TASK_TYPES: Mapping[str, tuple[Field, ...]] = {
         schema              text   Schema that the profile writes to.
         catalog             text   Catalog that the profile writes to.
         source              text   WORKSPACE or GIT.
+        warehouse_id        text   Makes a profile for DuckDB if profiles_directory is left out.
         """
-    )
-    + _fields("warehouse_id text There is one warehouse, `local`.", "recorded"),
+    ),
     "run_job_task": _fields(
         """
         job_id          id       The job, by id or by its key in the same file.

@@ -340,3 +340,20 @@ class DestinationRow:
     username: str
     password: str
     created: int
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRow:
+    """Something that clients have saved, of which jobs know nothing.
+
+    Args:
+        key: Its kind, a slash, and its name within that.
+        kind: Such as `pipelines` or `queries`.
+        value: What was saved.
+        changed: When, in milliseconds since 1970.
+    """
+
+    key: str
+    kind: str
+    value: Mapping[str, JsonValue]
+    changed: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -20,13 +20,14 @@ from lakeflow.jobs.advance import Advance
 from lakeflow.jobs.assign import assignment, clusters_of
 from lakeflow.jobs.begin import block_tasks, new_run
 from lakeflow.jobs.checkout import Checkout, Checkouts
+from lakeflow.jobs.ends import about_run
 from lakeflow.jobs.home import Home
 from lakeflow.jobs.model import JsonValue, Result, Work
 from lakeflow.jobs.notices import warning_at
 from lakeflow.jobs.parameters import for_child
 from lakeflow.jobs.reading import stored_job
 from lakeflow.jobs.rows import AttemptRow, JobEvent, JobRow, RepairRow, RunRow
-from lakeflow.jobs.step import Phase, UnitState
+from lakeflow.jobs.step import Phase
 from lakeflow.jobs.store import Store
 from lakeflow.jobs.turn import Turn
 from lakeflow.jobs.watch import Watch
@@ -281,11 +282,9 @@ class Scheduler:
                 continue
             self._advance.until_quiet(turn, run)
             if run.row.state != "TERMINATED":
-                due = [run.state.due, run.state.warn_at]
-                due += (moment for unit in _units(run) for moment in (unit.due, unit.warn_at))
-                known = [each for each in due if each is not None]
-                if known and (earliest := (min(known), run.row.run_id)) not in self._due[:1]:
-                    heapq.heappush(self._due, earliest)
+                due = run.state.next_due()
+                if due is not None and (due, run.row.run_id) not in self._due[:1]:
+                    heapq.heappush(self._due, (due, run.row.run_id))
         self._hand_out(turn)
 
     def _hand_out(self, turn: Turn) -> None:
@@ -383,7 +382,13 @@ class Scheduler:
             message=message,
             ended=turn.now,
         )
-        turn.tell("run.skipped", message, job_id=run.row.job_id, run_id=run.row.run_id)
+        turn.tell(
+            "run.skipped",
+            message,
+            job_id=run.row.job_id,
+            run_id=run.row.run_id,
+            details=about_run(turn.store, run.row),
+        )
         announce.run_ended(turn, run)
         self.finished(turn, run)
 
@@ -417,6 +422,17 @@ class Scheduler:
         unit = None if run is None else run.unit(attempt)
         if run is not None and unit is not None:
             self._advance.cancel(turn, run, unit, reason)
+            self._dirty.add(run.row.run_id)
+
+    def limit_time(self, turn: Turn, job_id: int, seconds: int) -> None:
+        """Gives the runs of a job that have begun another `timeout_seconds`."""
+        for run in self._runs.values():
+            if run.row.job_id != job_id or run.job.timeout_seconds == seconds:
+                continue
+            turn.change_run(run, settings={**run.row.settings, "timeout_seconds": seconds})
+            run.job = stored_job(run.row.settings)
+            begun = run.row.started
+            run.state.due = begun + seconds * 1000 if seconds and begun is not None else None
             self._dirty.add(run.row.run_id)
 
     def active(self, run_id: int) -> ActiveRun | None:
@@ -481,10 +497,3 @@ class Scheduler:
                 Outcome(result, code, said if failed else "", output=output),
             )
             self._dirty.add(parent.row.run_id)
-
-
-def _units(run: ActiveRun) -> Iterator[UnitState]:
-    for unit in run.state.units.values():
-        yield unit
-        if unit.iterations is not None:
-            yield from unit.iterations.active.values()

@@ -130,6 +130,15 @@ class RunState:
         """Tasks that have begun and are not done."""
         return list(self._live.values())
 
+    def next_due(self) -> int | None:
+        """When there is something to do even if nothing happens; None if there is not."""
+        found = [self.due, self.warn_at]
+        for unit in self._live.values():
+            iterations = () if unit.iterations is None else unit.iterations.active.values()
+            for each in (unit, *iterations):
+                found += [each.due, each.warn_at]
+        return min((each for each in found if each is not None), default=None)
+
     def begin(self, unit: UnitState) -> None:
         """A task is no longer waiting."""
         if unit.iteration is None:

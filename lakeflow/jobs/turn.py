@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lakeflow.jobs.active import ActiveRun
+from lakeflow.jobs.model import JsonValue
 from lakeflow.jobs.notices import Notice
 from lakeflow.jobs.rows import AttemptRow, JobEvent, NoticeRow, RunRow
 from lakeflow.jobs.store import Store
@@ -42,7 +43,14 @@ class Turn:
         event = JobEvent(self.now, type, message, **about)
         self.events.append(replace(event, sequence=self.store.insert(event)))
 
-    def tell_of(self, run: ActiveRun, attempt: AttemptRow, type: str, message: str) -> None:  # noqa: A002
+    def tell_of(
+        self,
+        run: ActiveRun,
+        attempt: AttemptRow,
+        type: str,  # noqa: A002
+        message: str,
+        details: Mapping[str, JsonValue] | None = None,
+    ) -> None:
         """Writes an event of a task."""
         self.tell(
             type,
@@ -52,6 +60,7 @@ class Turn:
             attempt=attempt.attempt,
             task_key=attempt.task_key,
             iteration=attempt.iteration,
+            details=details or {},
         )
 
     def post(self, notices: Iterable[Notice], run: RunRow, **about: Any) -> None:

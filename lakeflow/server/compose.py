@@ -22,6 +22,8 @@ from lakeflow.jobs.turn import Turn
 from lakeflow.jobs.workers import Workers
 from lakeflow.server.delivery import Delivery
 from lakeflow.server.inline import Dispatch, InlineRunner
+from lakeflow.server.localise import localised, saved_query
+from lakeflow.server.publisher import SECONDS, Publication, Publisher
 from lakeflow.server.senders import Mail, send_webhook
 from lakeflow.server.senses import Senses
 from lakeflow.server.tasks import SqlTask
@@ -48,6 +50,7 @@ class Server:
         clock: What time it is.
         slots: Tasks that run at the same time.
         triggers: Whether schedules and the like begin runs.
+        publish_seconds: How long an event waits until it is in the tables of the history.
 
     Raises:
         ConflictError: Another server is at work in this home.
@@ -63,6 +66,7 @@ class Server:
         clock: Clock | None = None,
         slots: int = SLOTS,
         triggers: bool = True,
+        publish_seconds: float = SECONDS,
     ) -> None:
         self.home = Home(folder.absolute())
         self.settings = settings
@@ -80,7 +84,9 @@ class Server:
         self._workers = Workers(str(self.home.database), _GIVEN, at_most=slots)
         inline = InlineRunner({"sql_task": partial(SqlTask, settings)}, slots)
         types = frozenset({"sql_task"})
-        self._runner = Dispatch(inline, types, self._workers, settings.environment())
+        localise = partial(localised, self.home)
+        self._runner = Dispatch(inline, types, self._workers, settings.environment(), localise)
+        self.publisher: Publisher | None = None
         try:
             self._store = Store(self.home.database)
             self.scheduler = Scheduler(
@@ -89,7 +95,7 @@ class Server:
                 self.home,
                 clock,
                 slots=slots,
-                listeners=listeners,
+                listeners=[self._publish, *listeners],
                 triggers=triggers,
                 posted=self._delivery.wake,
             )
@@ -98,12 +104,18 @@ class Server:
             self._runner.close()
             self._lock.release()
             raise
+        self.publisher = Publisher(Publication(self.home, settings, clock), publish_seconds)
         self.failure: BaseException | None = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="scheduler", daemon=True)
         self._thread.start()
         self._delivery.start()
-        self._senses = Senses(self.scheduler, settings) if triggers else None
+        saved = partial(saved_query, self.home)
+        self._senses = Senses(self.scheduler, settings, saved) if triggers else None
+
+    def _publish(self, event: JobEvent) -> None:
+        if self.publisher is not None:
+            self.publisher.heard(event)
 
     def _serve(self) -> None:
         try:
@@ -145,7 +157,10 @@ class Server:
     @property
     def user(self) -> str:
         """Who works here: there is one user, whoever started the server."""
-        return getpass.getuser()
+        try:
+            return getpass.getuser()
+        except (KeyError, OSError):  # a user id without a name, as in containers
+            return "me"
 
     def reader(self) -> Reader:
         """Reads what it knows; one for each thread, closed by whoever asked for it."""
@@ -155,6 +170,14 @@ class Server:
         """Says where the API is, to those who meet the lock."""
         self._address = address
         self._lock.tell({"address": address})
+
+    def end_cluster(self, name: str) -> None:
+        """Ends a process that tasks share, once those that it was given have ended."""
+        self._runner.end_cluster(name)
+
+    def wait(self) -> None:
+        """Waits until the scheduler has ended, by itself or because it was closed."""
+        self._thread.join()
 
     def __enter__(self) -> Self:
         return self
@@ -178,5 +201,7 @@ class Server:
         self.scheduler.close()
         self._thread.join()
         self._runner.close()
+        if self.publisher is not None:
+            self.publisher.close()
         self._store.close()
         self._lock.release()

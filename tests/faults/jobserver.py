@@ -142,6 +142,7 @@ def main() -> None:
         Settings.load({}, lakehouse=home / "lakehouse"),
         listeners=[heard],
         clock=FastClock(home),
+        publish_seconds=0.05,
     ) as server:
         reader = server.reader()
         server.ask(lambda turn: declared(turn, "scheduled", scheduled()))

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
+from deltalake import DeltaTable
 
 from lakeflow.core.failpoints import NAMES
 from lakeflow.jobs.leftovers import MARK
@@ -22,7 +23,9 @@ from lakeflow.jobs.rows import AttemptRow, JobEvent, NoticeRow, RunRow, TickRow
 from lakeflow.jobs.store import Reader
 from tests.unit.server.receivers import Receiver
 
-POINTS = sorted(name for name in NAMES if name.startswith("jobs."))
+ANYWHERE = sorted(name for name in NAMES if name.startswith("jobs."))
+PUBLISHING = ["jobs.history.read", "jobs.history.staged", "jobs.history.committed"]
+POINTS = sorted({*ANYWHERE} - {each for each in ANYWHERE if each.startswith("jobs.history.")})
 SOONEST = 2.0
 """Seconds from the start of a server to its first task, that the issue asks for."""
 
@@ -92,14 +95,15 @@ class Hunt:
             newest = {(each.task_key, each.iteration): each.result for each in attempts}
             assert newest.pop(("no", None)) is Result.EXCLUDED
             assert set(newest.values()) == {Result.SUCCESS}
-            for key in ("first", "yes", "last", "fan.1", "fan.2", "fan.3"):
-                assert effects[f"{row.run_id}.{key}"] >= 1
+            keys = ("first", "yes", "last", "fan.1", "fan.2", "fan.3")
+            assert [key for key in keys if not effects[f"{row.run_id}.{key}"]] == []
             good = Counter(
                 (each.task_key, each.iteration)
                 for each in attempts
                 if each.result is Result.SUCCESS and each.task_key != "fan"
             )
             assert set(good.values()) == {1}, "what has succeeded does not run again"
+        self._check_history(reader)
         reader.close()
 
     def _check_notices(self, reader: Reader) -> None:
@@ -116,6 +120,22 @@ class Hunt:
         assert started == len(ended)
         expected = {"/start": started, "/failure": failed, "/success": self.runs}
         assert Counter(path for _, path in got) == {k: n for k, n in expected.items() if n}
+
+    def _check_history(self, reader: Reader) -> None:
+        """The last server has published every end, each once."""
+        attempts = [row.attempt for row in reader.select(AttemptRow)]
+        ends = Counter({row.run_id: row.repairs + 1 for row in reader.select(RunRow)})
+        told = Counter(map(int, self._published("job_run_timeline")))
+        self.tally["doubled"] += (told - ends).total()
+        self.tally["lost"] += (ends - told).total()
+        assert told == ends
+        assert sorted(map(int, self._published("job_task_run_timeline"))) == sorted(attempts)
+        assert len(self._published("jobs", "job_id")) == 2
+
+    def _published(self, table: str, column: str = "run_id") -> list[str]:
+        path = self.home / "lakehouse/system/lakeflow" / table
+        found: list[str] = DeltaTable(path).to_pyarrow_table()[column].to_pylist()
+        return found
 
     def _check_ticks(self, reader: Reader) -> None:
         """Each minute from the first tick to the last has one, and each tick one run."""
@@ -156,13 +176,21 @@ def test_a_server_killed_at_a_failpoint(hunt: Hunt, point: str, nth: int) -> Non
     hunt.check()
 
 
+@pytest.mark.parametrize("nth", [1, 2, 5])
+@pytest.mark.parametrize("point", PUBLISHING)
+def test_a_server_killed_while_it_publishes(hunt: Hunt, point: str, nth: int) -> None:
+    assert hunt.start(f"{point}:{nth}:kill") == -signal.SIGKILL
+    assert hunt.start() == 0
+    hunt.check()
+
+
 def hunted(hunt: Hunt, seed: int, kills: int) -> None:
     """Kills a server so many times, at passages and moments taken by chance."""
     chance = random.Random(seed)
     print(f"seed {seed}")
     while hunt.tally["kills"] < kills:
         if chance.random() < 0.8:
-            point = chance.choice(POINTS)
+            point = chance.choice(ANYWHERE)
             code = hunt.start(f"{point}:{chance.randint(1, 5)}:kill")
         else:
             code = hunt.start(seconds=chance.uniform(0.1, 0.8))

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
-import sqlite3
-
 import pytest
 
 from lakeflow.core.errors import ConfigurationError
-from lakeflow.jobs import store as stores
 from lakeflow.jobs.control import NotFound, cancel, delete_run, repair
 from lakeflow.jobs.destinations import (
     create_destination,
@@ -18,8 +14,7 @@ from lakeflow.jobs.destinations import (
 from lakeflow.jobs.model import Result
 from lakeflow.jobs.notices import DURATION_WARNING, EVENTS
 from lakeflow.jobs.outbox import WAITS, delivered, due_notices, failed, next_due
-from lakeflow.jobs.rows import JobEvent, JobRow, NoticeRow
-from lakeflow.jobs.store import Reader, Store
+from lakeflow.jobs.rows import JobEvent, NoticeRow
 from tests.unit.jobs.scripted import World, script
 
 SECRET = "https://user:hush@hooks.example.org/hush?token=hush"
@@ -281,35 +276,3 @@ def test_a_kind_of_destination_that_is_not_there_is_refused(world):
     with pytest.raises(ConfigurationError, match="kind 'SLAK'") as caught:
         world.ask(lambda turn: create_destination(turn, "ops", SECRET, kind="SLAK"))
     assert "SLACK" in str(caught.value)
-
-
-# Upgrade
-
-
-def test_an_older_database_is_brought_to_this_format_and_a_copy_kept(tmp_path):
-    path = tmp_path / "jobs.db"
-    made = sqlite3.connect(path)
-    made.executescript(stores._FIRST + "PRAGMA user_version = 1;")
-    made.execute("INSERT INTO jobs VALUES (1, '{}', '/', 0, 'me', 1, NULL, NULL)")
-    made.commit()
-    made.close()
-    (tmp_path / "jobs.format-1.part").write_text("left by a server that was killed")
-    store = Store(path)
-    assert [row.job_id for row in store.select(JobRow)] == [1]
-    assert store.select(NoticeRow) == []
-    store.close()
-    Store(path).close()
-    copy = Reader(tmp_path / "jobs.format-1.db")
-    assert [row.job_id for row in copy.select(JobRow)] == [1]
-    copy.close()
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["jobs.db", "jobs.format-1.db"]
-
-
-def test_every_format_is_the_one_before_and_more(tmp_path):
-    shapes = []
-    for count in range(1, stores.FORMAT + 1):
-        made = sqlite3.connect(":memory:")
-        made.executescript("".join(stores._FORMATS[:count]))
-        shapes.append({name for (name,) in made.execute("SELECT name FROM sqlite_master")})
-        made.close()
-    assert all(before < after for before, after in itertools.pairwise(shapes))
