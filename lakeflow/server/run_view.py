@@ -81,6 +81,9 @@ class RunView:
         for name in ("git_source", "description"):
             if row.settings.get(name):
                 found[name] = row.settings[name]
+        if row.used_commit:
+            snapshot = {"git_snapshot": {"used_commit": row.used_commit}}
+            found["git_source"] = {**found["git_source"], **snapshot}
         return found
 
     def whole(self, page: int = 0, *, history: bool = False) -> dict[str, Any]:
