@@ -210,7 +210,7 @@ class RunView:
     def _standing(self) -> Standing:
         row = self.row
         message = row.message
-        if row.result is Result.FAILED:
+        if row.result is Result.FAILED and row.code == "RUN_EXECUTION_ERROR":
             message = failure_message(_failed(self.newest().values()), message)
         limit = stored_job(row.settings).max_concurrent_runs
         return Standing(row.state, row.result, row.code, message, whole=True, limit=limit)
