@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -44,15 +45,33 @@ def command(
             hint="pip install 'lakeflow-open[server]'",
         ) from error
     settings = invocation.settings(home=home)
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(name)s %(message)s"
-    )
-    logging.getLogger("lakeflow.access").setLevel(logging.INFO if log_calls else logging.WARNING)
+    _log(as_json=invocation.as_json, calls=log_calls)
     address = Address(host, port, tls_cert, tls_key, tuple(name.lower() for name in allow_host))
     stop = threading.Event()
-    with Interruption(stop.set, lambda: click.echo("Stopping.", err=True)):
-        serve(settings.home, settings, address, click.echo, stop)
+    told = _teller(as_json=invocation.as_json)
+    with Interruption(stop.set, lambda: told("Stopping.", err=True)):
+        serve(settings.home, settings, address, told, stop)
     return 0
+
+
+def _log(*, as_json: bool, calls: bool) -> None:
+    """Has the error stream hold the log: what is wrong and, as JSON, what happens to jobs, too."""
+    from lakeflow.server.log import EVENTS, JsonLines
+
+    handler = logging.StreamHandler(sys.stderr)
+    plain = logging.Formatter("%(asctime)s %(name)s %(message)s")
+    handler.setFormatter(JsonLines() if as_json else plain)
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    EVENTS.setLevel(logging.INFO if as_json else logging.WARNING)
+    logging.getLogger("lakeflow.access").setLevel(logging.INFO if calls else logging.WARNING)
+
+
+def _teller(*, as_json: bool) -> Callable[..., None]:
+    if not as_json:
+        return click.echo
+    from lakeflow.cli.report import json_line
+
+    return lambda line, err=False: click.echo(json_line({"message": line}), err=err)
 
 
 def import_needed() -> None:

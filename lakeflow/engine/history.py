@@ -99,6 +99,9 @@ _DDL = {
     """,
 }
 
+TABLES = tuple(_DDL)
+"""All of them."""
+
 _COMMENTS = {
     "jobs": "Jobs, a row for each change.",
     "job_tasks": "Tasks of jobs, a row for each change.",
@@ -114,9 +117,14 @@ def system_table(name: str) -> TableName:
     return TableName("system", "lakeflow", name)
 
 
+def columns_of(name: str) -> Schema:
+    """The columns of one of the tables."""
+    return Schema.from_ddl(_DDL[name])
+
+
 def system_tables(store: Store) -> list[str]:
     """Short names of those that are there."""
-    names = map(system_table, _DDL)
+    names = map(system_table, TABLES)
     return [name.short for name in names if Table(store, place_of(name)).exists()]
 
 
@@ -169,7 +177,7 @@ class History:
         self._clock = clock
         self._home = str(home)
         self._application = f"lakeflow/history/{home}"
-        self._tables = {name: self._table(name) for name in _DDL}
+        self._tables = {name: self._table(name) for name in TABLES}
         self._seen: dict[str, int] = {}
 
     def _table(self, name: str) -> RowTable:
@@ -182,7 +190,7 @@ class History:
         return RowTable(
             self._store,
             system_table(name),
-            Schema.from_ddl(_DDL[name]),
+            columns_of(name),
             self._clock,
             lambda: properties,
             _COMMENTS[name],

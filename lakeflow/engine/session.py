@@ -28,7 +28,6 @@ from lakeflow.core.names import DEFAULT_CATALOG, DEFAULT_SCHEMA, TableName, near
 from lakeflow.core.schema import Schema
 from lakeflow.core.settings import Settings
 from lakeflow.engine.eventlog import EventLog, event_log_name
-from lakeflow.engine.history import system_tables
 from lakeflow.engine.lease import ExpiringLease, Lease, LockLease
 from lakeflow.engine.pipeline import Pipeline, PreparedPipeline
 from lakeflow.engine.plan import Plan, plan_of
@@ -368,6 +367,8 @@ class Session:
 
     def _tables(self) -> list[str]:
         """Short names of the tables that pipelines and servers have written."""
+        from lakeflow.engine.history import system_tables
+
         names = system_tables(self.store)
         for pipeline in pipelines(self.store):
             state = PipelineState(self.store, pipeline)

@@ -97,13 +97,15 @@ def serve(
     from lakeflow.server.changes import Changes
     from lakeflow.server.compose import Server
     from lakeflow.server.http import Http
+    from lakeflow.server.log import log_event
     from lakeflow.server.security import ITSELF, Guard, token_of
 
     changes = Changes()
     with _bound(address) as listening:
         port = listening.getsockname()[1]
         where = f"{address.scheme}://{_written(address.host)}:{port}"
-        with Server(folder, settings, address=where, listeners=[changes.tell]) as server:
+        listeners = [changes.tell, log_event]
+        with Server(folder, settings, address=where, listeners=listeners) as server:
             token, file = token_of(server.home.folder, given)
             guard = Guard(token, ITSELF | _names(address), address.scheme)
             api = Api(server)

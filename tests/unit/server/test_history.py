@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from contextlib import closing
 from dataclasses import replace
@@ -369,6 +370,39 @@ def test_updates_of_pipelines_are_told_once(tmp_path, told, failing):
         first.update_id,
         second.update_id,
     }
+
+
+def test_the_update_of_a_task_is_joined_with_it(tmp_path):
+    (tmp_path / "pipe.sql").write_text(PIPELINE)
+    settings = Settings.load({}, lakehouse=tmp_path / "lake")
+    task = {"task_key": "refresh", "pipeline_task": {"pipeline_id": "pipe.sql"}}
+    job = {"name": "refresh", "tasks": [task]}
+    over = threading.Event()
+
+    def listen(event):
+        if event.type == "run.ended":
+            over.set()
+
+    with Server(tmp_path / "home", settings, listeners=[listen], triggers=False) as server:
+        number = server.ask(lambda turn: create_job(turn, job, root=str(tmp_path), creator="me"))
+        server.ask(lambda turn: run_now(server.scheduler, turn, number))
+        assert over.wait(60)
+    session = Session(settings)
+    found = session.query(
+        "SELECT t.task_key, u.result_state, u.trigger_type, p.name "
+        "FROM system.lakeflow.pipeline_update_timeline u "
+        "JOIN system.lakeflow.job_task_run_timeline t ON u.workspace_id = t.workspace_id "
+        "AND u.trigger_details.job_task.job_task_run_id = t.run_id "
+        "JOIN system.lakeflow.pipelines p ON p.pipeline_id = u.pipeline_id"
+    )
+    assert found.read_all().to_pylist() == [
+        {
+            "task_key": "refresh",
+            "result_state": "COMPLETED",
+            "trigger_type": "JOB_TASK",
+            "name": "pipe",
+        }
+    ]
 
 
 def test_a_server_publishes_when_it_closes_and_goes_on_without_its_lakehouse(tmp_path):

@@ -50,9 +50,9 @@ def test_every_part_of_a_path_is_described():
 
 
 SCHEMA = schemathesis.openapi.from_dict(document(table().routes, "http://127.0.0.1"))
-ENDLESS = "/api/lakeflow/events"
+ENDLESS = ("/api/lakeflow/events", "/api/lakeflow/logs")
 OPERATIONS = [
-    f"{route.method} {route.paths[0]}" for route in table().routes if route.path != ENDLESS
+    f"{route.method} {route.paths[0]}" for route in table().routes if route.path not in ENDLESS
 ]
 
 
