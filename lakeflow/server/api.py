@@ -148,6 +148,7 @@ def table() -> Table:
     from lakeflow.server import (
         changes,
         compute,
+        destinations_api,
         identity,
         jobs_api,
         openapi,
@@ -171,6 +172,7 @@ def table() -> Table:
         secret_scopes,
         statements_api,
         permissions,
+        destinations_api,
         identity,
         openapi,
         changes,

@@ -93,6 +93,9 @@ class RunView:
         for name in ("git_source", "description", "schedule"):
             if row.settings.get(name):
                 found[name] = row.settings[name]
+        if row.used_commit:
+            snapshot = {"git_snapshot": {"used_commit": row.used_commit}}
+            found["git_source"] = {**found["git_source"], **snapshot}
         return found
 
     def whole(self, page: int | None = 0, *, history: bool = False) -> dict[str, Any]:
@@ -227,7 +230,7 @@ class RunView:
     def _standing(self) -> Standing:
         row = self.row
         message = row.message
-        if row.result is Result.FAILED:
+        if row.result is Result.FAILED and row.code == "RUN_EXECUTION_ERROR":
             message = failure_message(_failed(self.newest().values()), message)
         limit = stored_job(row.settings).max_concurrent_runs
         return Standing(row.state, row.result, row.code, message, whole=True, limit=limit)
