@@ -20,6 +20,7 @@ from lakeflow.jobs.store import Reader, Store
 from lakeflow.jobs.tasks.context import Given
 from lakeflow.jobs.turn import Turn
 from lakeflow.jobs.workers import Workers
+from lakeflow.server.freshness import Freshness
 from lakeflow.server.inline import Dispatch, InlineRunner
 from lakeflow.server.localise import localised, saved_query
 from lakeflow.server.publisher import SECONDS, Publication, Publisher
@@ -99,6 +100,7 @@ class Server:
         self._thread.start()
         look_up = partial(saved_query, self.home)
         self._senses = Senses(self.scheduler, settings, look_up) if triggers else None
+        self._freshness = Freshness(self.scheduler, self.home, settings) if triggers else None
 
     def _publish(self, event: JobEvent) -> None:
         if self.publisher is not None:
@@ -175,8 +177,9 @@ class Server:
 
     def close(self) -> None:
         """Stops every task, without an end to its run; the next server goes on with them."""
-        if self._senses is not None:
-            self._senses.close()
+        for looking in (self._senses, self._freshness):
+            if looking is not None:
+                looking.close()
         self.scheduler.close()
         self._thread.join()
         self._runner.close()

@@ -32,6 +32,7 @@ from lakeflow.jobs.references import check
 from lakeflow.jobs.rows import JobRow
 from lakeflow.jobs.turn import Turn
 from lakeflow.server.compose import Server
+from lakeflow.server.freshness import expect, forget
 from lakeflow.server.projects import project_file
 
 
@@ -136,6 +137,8 @@ class _Deployment:
             if step.action is Action.DELETE:
                 if kind == "jobs" and self._turn.store.find(JobRow, int(step.id)) is not None:
                     delete_job(self._server.scheduler, self._turn, int(step.id))
+                if kind == "freshness":
+                    forget(self._turn, str(step.id))
                 del self._deployed[step.name]
                 continue
             resource = resources[step.name]
@@ -145,6 +148,8 @@ class _Deployment:
                 case "pipelines":
                     folder = self._server.home.folder / "pipelines"
                     made = str(project_file(folder, resource, self._declared.folder))
+                case "freshness":
+                    made = expect(self._turn, source_of(self._declared), resource.settings)
                 case _:
                     made = f"{kind}.{key}"
             self._deployed[step.name] = Deployed(made, content(resource), resource.references)
