@@ -340,7 +340,7 @@ class Session:
             finally:
                 if self._running is not None:
                     self._running.close()
-        return UpdateResult(update, outcome, results)
+        return UpdateResult(update, outcome, results, lease.epoch)
 
     def _prepare(self, pipeline: Pipeline, state: PipelineState, scratch: Path) -> PreparedPipeline:
         zone = time_zone(pipeline.project.configuration)

@@ -398,6 +398,17 @@ class Scheduler:
             self._advance.cancel(turn, run, unit, reason)
             self._dirty.add(run.row.run_id)
 
+    def limit_time(self, turn: Turn, job_id: int, seconds: int) -> None:
+        """Gives the runs of a job that have begun another `timeout_seconds`."""
+        for run in self._runs.values():
+            if run.row.job_id != job_id or run.job.timeout_seconds == seconds:
+                continue
+            turn.change_run(run, settings={**run.row.settings, "timeout_seconds": seconds})
+            run.job = stored_job(run.row.settings)
+            begun = run.row.started
+            run.state.due = begun + seconds * 1000 if seconds and begun is not None else None
+            self._dirty.add(run.row.run_id)
+
     def active(self, run_id: int) -> ActiveRun | None:
         """A run that has not ended."""
         return self._runs.get(run_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -39,7 +38,7 @@ class Api:
     def __init__(self, server: Server, clock: Clock | None = None) -> None:
         self.server = server
         self.clock = clock or SystemClock()
-        self.user = user_name()
+        self.user = f"{server.user}@local"
         self.home.workspace.mkdir(parents=True, exist_ok=True)
         self.statements = Statements(self.home.folder / "statements", server.settings, self.now)
         self.counted: dict[tuple[str, int], int] = {}
@@ -176,11 +175,3 @@ def table() -> Table:
         projects_api,
     )
     return Table(route for module in modules for route in module.ROUTES.all)
-
-
-def user_name() -> str:
-    """The one user of this server: whoever runs it."""
-    try:
-        return f"{getpass.getuser()}@local"
-    except (KeyError, OSError):  # a user id without a name, as in containers
-        return "me@local"

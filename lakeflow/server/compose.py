@@ -98,8 +98,8 @@ class Server:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="scheduler", daemon=True)
         self._thread.start()
-        look_up = partial(saved_query, self.home)
-        self._senses = Senses(self.scheduler, settings, look_up) if triggers else None
+        saved = partial(saved_query, self.home)
+        self._senses = Senses(self.scheduler, settings, saved) if triggers else None
         self._freshness = Freshness(self.scheduler, self.home, settings) if triggers else None
 
     def _publish(self, event: JobEvent) -> None:
@@ -146,7 +146,10 @@ class Server:
     @property
     def user(self) -> str:
         """Who works here: there is one user, whoever started the server."""
-        return getpass.getuser()
+        try:
+            return getpass.getuser()
+        except (KeyError, OSError):  # a user id without a name, as in containers
+            return "me"
 
     def reader(self) -> Reader:
         """Reads what it knows; one for each thread, closed by whoever asked for it."""

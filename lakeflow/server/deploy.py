@@ -29,11 +29,11 @@ from lakeflow.jobs.deploy import (
 from lakeflow.jobs.model import JsonValue
 from lakeflow.jobs.reading import read_job
 from lakeflow.jobs.references import check
-from lakeflow.jobs.rows import JobRow
+from lakeflow.jobs.rows import DocumentRow, JobRow
 from lakeflow.jobs.turn import Turn
 from lakeflow.server.compose import Server
 from lakeflow.server.freshness import expect, forget
-from lakeflow.server.projects import project_file
+from lakeflow.server.projects import pipeline_id, saved_pipeline
 
 
 def source_of(declared: Declared) -> str:
@@ -137,7 +137,9 @@ class _Deployment:
             if step.action is Action.DELETE:
                 if kind == "jobs" and self._turn.store.find(JobRow, int(step.id)) is not None:
                     delete_job(self._server.scheduler, self._turn, int(step.id))
-                if kind == "freshness":
+                elif kind == "pipelines":
+                    self._turn.store.delete(DocumentRow, "key = ?", (f"pipelines/{step.id}",))
+                elif kind == "freshness":
                     forget(self._turn, str(step.id))
                 del self._deployed[step.name]
                 continue
@@ -146,8 +148,7 @@ class _Deployment:
                 case "jobs":
                     made: JsonValue = self._job(key, resource)
                 case "pipelines":
-                    folder = self._server.home.folder / "pipelines"
-                    made = str(project_file(folder, resource, self._declared.folder))
+                    made = self._pipeline(key, resource)
                 case "freshness":
                     made = expect(self._turn, source_of(self._declared), resource.settings)
                 case _:
@@ -170,6 +171,19 @@ class _Deployment:
             key=key,
             source=source,
         )
+
+    def _pipeline(self, key: str, resource: Resource) -> str:
+        made = pipeline_id(source_of(self._declared), key)
+        name = f"pipelines/{made}"
+        before = self._turn.store.find(DocumentRow, name)
+        value = saved_pipeline(resource, self._declared.folder)
+        value["spec"]["id"] = made
+        if before is None:
+            value |= {"created": self._turn.now, "creator": self._server.user}
+        else:
+            value = {**before.value, **value}
+        self._turn.store.put(DocumentRow(name, "pipelines", value, self._turn.now))
+        return made
 
     def _settings(self, resource: Resource) -> Mapping[str, JsonValue]:
         """Settings in which other resources have their ids."""

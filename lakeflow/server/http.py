@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import logging
 import time
@@ -17,7 +18,7 @@ from starlette.responses import Response, StreamingResponse
 
 from lakeflow.core.errors import LakeflowError
 from lakeflow.server.answers import Refused, Reply, failure, invalid
-from lakeflow.server.changes import Changes, Watch, event_json
+from lakeflow.server.changes import Changes, Tail, Watch, event_json
 from lakeflow.server.identity import WORKSPACE
 from lakeflow.server.security import Guard
 
@@ -73,9 +74,10 @@ class Http:
         self._guard.check(path, request.headers)
         body = await _body(request, self._api.most_bytes(request.method, path))
         origin = f"{self._guard.scheme}://{request.headers['host']}"
-        call = partial(
-            self._api.call, request.method, path, dict(request.query_params), body, origin
-        )
+        query = dict(request.query_params)
+        if "last-event-id" in request.headers:  # a stream that goes on after a break
+            query["after"] = request.headers["last-event-id"]
+        call = partial(self._api.call, request.method, path, query, body, origin)
         anyio.to_thread.current_default_thread_limiter().total_tokens = CALLS
         return await run_in_threadpool(call)
 
@@ -87,6 +89,8 @@ class Http:
             headers["WWW-Authenticate"] = "Bearer"
         if isinstance(reply.body, Watch):
             return StreamingResponse(self._events(reply.body), 200, headers, reply.type)
+        if isinstance(reply.body, Tail):
+            return StreamingResponse(self._lines(reply.body), 200, headers, reply.type)
         if isinstance(reply.body, bytes | str):
             return Response(reply.body, reply.status, headers, reply.type)
         text = json.dumps(reply.body, ensure_ascii=False, separators=(",", ":"))
@@ -103,6 +107,16 @@ class Http:
                 yield f"id: {each.sequence}\nevent: {each.type}\ndata: {text}\n\n"
             if not events:
                 yield ": still here\n\n"
+
+    async def _lines(self, tail: Tail) -> AsyncIterator[str]:
+        async def read(tail: Tail) -> Any:
+            return await run_in_threadpool(self._api.read, tail.read)
+
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        async for seen, content in self._changes.tail(tail, read):
+            if text := decoder.decode(content):
+                yield f"id: {seen}\nevent: output\ndata: {json.dumps(text, ensure_ascii=False)}\n\n"
+        yield "event: end\ndata: {}\n\n"
 
 
 async def _body(request: HttpRequest, most: int) -> Mapping[str, Any]:

@@ -53,7 +53,7 @@ def create(api: Api, request: Request) -> Any:
 def reset(api: Api, request: Request) -> Any:
     """Gives a job other settings."""
     settings = accepted(request, request["new_settings"])
-    api.server.ask(lambda turn: _change(turn, request["job_id"], settings))
+    api.server.ask(lambda turn: _change(api, turn, request["job_id"], settings))
     return {}
 
 
@@ -73,7 +73,7 @@ def update(api: Api, request: Request) -> Any:
         before = find(turn.store, request["job_id"]).settings
         removed = request.get("fields_to_remove") or []
         new = reshaped(request.get("new_settings") or {})
-        _change(turn, request["job_id"], accepted(request, merged(before, new, removed)))
+        _change(api, turn, request["job_id"], accepted(request, merged(before, new, removed)))
 
     api.server.ask(change)
     return {}
@@ -99,7 +99,10 @@ def delete(api: Api, request: Request) -> Any:
 def get(api: Api, request: Request) -> Any:
     """A job."""
     page = paging.read(request.get("page_token"), "page")
-    return job_json(api.read(lambda reader: find(reader, request["job_id"])), page)
+    found = job_json(api.read(lambda reader: find(reader, request["job_id"])), page)
+    if request.get("include_trigger_state") and "file_arrival" in _trigger(found):
+        found["trigger_state"] = {"file_arrival": {"using_file_events": False}}
+    return found
 
 
 @ROUTES.add(
@@ -133,6 +136,10 @@ def list_jobs(api: Api, request: Request) -> Any:
     for each in shown:
         each.pop("next_page_token", None)
     return _page("jobs", shown, start, limit, more=len(rows) > limit)
+
+
+def _trigger(job: Mapping[str, Any]) -> Mapping[str, Any]:
+    return job["settings"].get("trigger") or {}
 
 
 def _page(
@@ -177,6 +184,8 @@ def token(request: Request) -> str | None:
     return found
 
 
-def _change(turn: Turn, job_id: int, settings: Mapping[str, Any]) -> None:
+def _change(api: Api, turn: Turn, job_id: int, settings: Mapping[str, Any]) -> None:
     find(turn.store, job_id)
     control.change_job(turn, job_id, settings)
+    # It is the one setting that runs which have begun do not keep.
+    api.server.scheduler.limit_time(turn, job_id, int(settings.get("timeout_seconds") or 0))

@@ -61,7 +61,7 @@ def check_reach(address: Address, token: str | None) -> None:
         raise ConfigurationError("--tls-cert and --tls-key belong together.")
     if is_loopback(address.host):
         return
-    lacking = [] if token else [f"the variable {TOKEN}"]
+    lacking = [] if token else [TOKEN]
     lacking += [] if address.certificate else ["--tls-cert and --tls-key"]
     if lacking:
         raise ConfigurationError(
@@ -153,7 +153,8 @@ def _bound(address: Address) -> socket.socket:
     """A socket at which connections wait until somebody takes them."""
     try:
         family = socket.getaddrinfo(address.host, address.port)[0][0]
-        found = socket.socket(family, socket.SOCK_STREAM)
+        # Only of a socket that says it is TCP does asyncio send at once what it is given.
+        found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((address.host, address.port))
         found.listen(2048)

@@ -27,7 +27,7 @@ def views_of(folder: Path) -> list[dict[str, str]]:
 
 
 def page(name: str, text: str) -> str:
-    r"""A notebook as HTML; nothing in it is run when it is looked at.
+    """A notebook as HTML; nothing in it is run when it is looked at.
 
     Args:
         name: Its title.
@@ -35,8 +35,8 @@ def page(name: str, text: str) -> str:
 
     Example:
         >>> cell = {"cell_type": "code", "source": ["1 < 2"], "outputs": []}
-        >>> page("n", json.dumps({"cells": [cell]}))[-34:]
-        '<pre>1 &lt; 2</pre>\n</body></html>'
+        >>> "<pre>1 &lt; 2</pre>" in page("n", json.dumps({"cells": [cell]}))
+        True
     """
     cells = json.loads(text).get("cells", [])
     shown = "\n".join(part for cell in cells for part in _parts(cell))

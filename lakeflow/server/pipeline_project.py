@@ -38,6 +38,8 @@ def project_of(saved: Mapping[str, Any], folder: Path) -> Project:
         ConfigurationError: It names no files, or some that are not there.
     """
     spec = saved["spec"]
+    if "path" in spec:
+        return find_project(Path(spec["path"]))
     workspace = Workspace(folder)
     root = _place(workspace, folder, str(spec.get("root_path") or "/"))
     files = tuple(_files(spec, workspace, root))

@@ -21,7 +21,7 @@ from lakeflow.server.localise import update_id_of
 from lakeflow.server.permissions import grant
 from lakeflow.server.pipeline_project import engine_name
 from lakeflow.server.routes import Request, Routes
-from lakeflow.server.updates import Update, updates_of
+from lakeflow.server.updates import NEWEST, Update, updates_of
 
 if TYPE_CHECKING:
     from lakeflow.server.api import Api
@@ -189,7 +189,7 @@ def start_update(api: Api, request: Request) -> Any:
 
     def begin(turn: Turn) -> str:
         row = _row(turn.store, pipeline_id)
-        active = next((u for u in updates_of(turn.store, pipeline_id) if u.active), None)
+        active = next((u for u in updates_of(turn.store, pipeline_id, NEWEST) if u.active), None)
         if active is not None:
             raise Refused(
                 409,
@@ -323,7 +323,7 @@ def _refuse_double(reader: Reader, name: str, own: str = "") -> None:
 
 def _shown(api: Api, reader: Reader, row: DocumentRow) -> dict[str, Any]:
     pipeline_id = row.key.partition("/")[2]
-    updates = updates_of(reader, pipeline_id)
+    updates = updates_of(reader, pipeline_id, NEWEST)
     running = any(each.active for each in updates)
     failed = bool(updates) and updates[0].state == "FAILED"
     return {
@@ -339,7 +339,7 @@ def _shown(api: Api, reader: Reader, row: DocumentRow) -> dict[str, Any]:
 
 
 def _stop(api: Api, turn: Turn, pipeline_id: str, reason: str) -> None:
-    for each in updates_of(turn.store, pipeline_id):
+    for each in updates_of(turn.store, pipeline_id, NEWEST):
         if each.active:
             control.cancel(api.server.scheduler, turn, each.newest.attempt, reason)
 

@@ -250,5 +250,5 @@ class Cut:
 
 def _csv(row: Iterable[str]) -> str:
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerow(row)
+    csv.writer(out, lineterminator="\r\n").writerow(row)
     return out.getvalue()

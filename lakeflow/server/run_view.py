@@ -40,9 +40,18 @@ class RunView:
 
     @classmethod
     def of(
-        cls, reader: Reader, row: RunRow, origin: str, user: str, *, resolved: bool = False
+        cls,
+        reader: Reader,
+        row: RunRow,
+        origin: str,
+        user: str,
+        *,
+        resolved: bool = False,
+        briefly: bool = False,
     ) -> RunView:
-        """Reads all of a run."""
+        """Reads all of a run, or what is needed of it to be shown without its tasks."""
+        if briefly and row.result is not Result.FAILED:
+            return cls(row, (), (), origin, user)
         attempts = reader.select(
             AttemptRow, "run_id = ? AND iteration IS NULL ORDER BY attempt", (row.run_id,)
         )
@@ -53,6 +62,7 @@ class RunView:
         """The run without its tasks."""
         row = self.row
         running = (row.ended or 0) - (row.started or row.created) if row.ended else 0
+        tasks = stored_job(row.settings).tasks
         found: dict[str, Any] = {
             "job_id": row.job_id,
             "run_id": row.run_id,
@@ -67,7 +77,7 @@ class RunView:
             "start_time": row.created,
             "end_time": row.ended or 0,
             "setup_duration": 0,
-            "execution_duration": running if len(self.newest()) == 1 else 0,
+            "execution_duration": running if len(row.only or tasks) == 1 else 0,
             "cleanup_duration": 0,
             "run_duration": running,
             "queue_duration": (row.started or row.created) - row.created,

@@ -157,11 +157,15 @@ def list_runs(api: Api, request: Request) -> Any:
     def read(reader: Reader) -> tuple[list[Any], bool]:
         rows = reader.select(
             RunRow,
-            f"{where} ORDER BY created DESC, run_id DESC LIMIT ? OFFSET ?",
+            f"{where} ORDER BY run_id DESC LIMIT ? OFFSET ?",  # ids go up with time
             [*values, limit + 1, start],
         )
-        views = [RunView.of(reader, row, request.origin, api.user) for row in rows[:limit]]
-        shown = [view.whole() if request.get("expand_tasks") else view.brief() for view in views]
+        whole = bool(request.get("expand_tasks"))
+        views = [
+            RunView.of(reader, row, request.origin, api.user, briefly=not whole)
+            for row in rows[:limit]
+        ]
+        shown = [view.whole() if whole else view.brief() for view in views]
         return shown, len(rows) > limit
 
     shown, more = api.read(read)

@@ -176,6 +176,7 @@ def _told(result: UpdateResult, context: Context) -> Mapping[str, Any]:
         "pipeline_output": {
             "update_id": result.update_id,
             "state": result.state,
+            "lease_epoch": result.epoch,
             "flows": [
                 {"name": flow.name, "state": flow.state, "rows": flow.rows} for flow in result.flows
             ],

@@ -98,16 +98,26 @@ class Update:
         }
 
 
-def updates_of(reader: Reader, pipeline_id: str) -> list[Update]:
-    """The updates of a pipeline, the newest first."""
+NEWEST = 50
+"""Attempts among which an update that is active is always found."""
+
+
+def updates_of(reader: Reader, pipeline_id: str, most: int = -1) -> list[Update]:
+    """The updates of a pipeline, the newest first.
+
+    Args:
+        reader: Of the database.
+        pipeline_id: The pipeline.
+        most: Attempts that are looked at, the newest ones; all if negative.
+    """
     rows = reader.select(
         AttemptRow,
-        "json_extract(settings, '$.pipeline_id') = ? ORDER BY attempt",
-        (pipeline_id,),
+        "json_extract(settings, '$.pipeline_id') = ? ORDER BY attempt DESC LIMIT ?",
+        (pipeline_id, most),
     )
     types: dict[int, str] = {}
     found: defaultdict[tuple[int, str, int | None, int], list[AttemptRow]] = defaultdict(list)
-    for row in rows:
+    for row in reversed(rows):
         found[row.run_id, row.task_key, row.iteration, row.repair].append(row)
         if row.run_id not in types:
             run = reader.find(RunRow, row.run_id)

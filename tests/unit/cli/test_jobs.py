@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from databricks.sdk import WorkspaceClient
 
 PROJECT = """
 name: shop
@@ -253,3 +254,28 @@ def test_jobs_of_a_server(served: Path) -> None:
     assert "more than 100 runs" in said
     assert "There is no run" in jobs(served, "why", "12345", code=2)
     assert "does not exist" in jobs(served, "cancel", "12345", code=2)
+
+
+def test_pipelines_of_a_project_are_those_of_the_api(served: Path) -> None:
+    (served / "orders.sql").write_text("CREATE MATERIALIZED VIEW orders AS SELECT 1 AS id;")
+    (served / "lakeflow.yml").write_text(
+        "name: shop\npipelines:\n  one: {path: orders.sql}\n"
+        "  two: {schema: gold, libraries: [{file: {path: orders.sql}}]}\n"
+        "jobs:\n  load:\n    tasks:\n"
+        "      - {task_key: a, pipeline_task: {pipeline_id: one}}\n"
+        "      - {task_key: b, pipeline_task: {pipeline_id: '${resources.pipelines.two.id}'}}\n"
+    )
+    lakeflow(served, "deploy")
+    assert "SUCCESS" in jobs(served, "run", "load")
+    assert "1" in lakeflow(served, "query", "SELECT id FROM orders")
+    assert "1" in lakeflow(served, "query", "SELECT id FROM gold.orders")
+    address = json.loads((served / "home" / "server.lock").read_text())["address"]
+    token = (served / "home" / "token").read_text().strip()
+    client = WorkspaceClient(host=address, token=token)
+    named = {each.name: each.pipeline_id for each in client.pipelines.list_pipelines()}
+    assert set(named) == {"one", "two"}
+    (update,) = client.pipelines.list_updates(named["two"]).updates
+    assert str(update.state.value) == "COMPLETED"
+    (served / "lakeflow.yml").write_text("name: shop\njobs: {}\n")
+    lakeflow(served, "deploy")
+    assert list(client.pipelines.list_pipelines()) == []

@@ -30,10 +30,11 @@ class Served:
     home: Path
     lakehouse: Path
     token: str = TOKEN
+    said: str = ""
 
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        self.process.communicate(timeout=30)
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        self.said += "".join(self.process.communicate(timeout=30))
         return self.process.returncode
 
 
@@ -54,10 +55,12 @@ def start(folder: Path, *options: str, token: str | None = TOKEN) -> Served:
         cwd=folder,
     )
     assert process.stdout is not None
+    told = ""
     for line in process.stdout:
+        told += line
         if line.startswith("Listening on "):
-            address = line.split()[-1]
-            return Served(process, address, folder / "home", folder / "lakehouse", token or "")
+            places = (folder / "home", folder / "lakehouse")
+            return Served(process, line.split()[-1], *places, token or "", told)
     _, said = process.communicate()
     raise AssertionError(f"The server did not start: {said}")
 

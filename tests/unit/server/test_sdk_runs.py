@@ -270,3 +270,10 @@ def test_export_of_a_run_without_notebooks_is_empty(client, script):
     made = client.jobs.create(name="x", tasks=[script("t", "")])
     run = client.ended(client.jobs.run_now(made.job_id).run_id)
     assert client.jobs.export_run(run.tasks[0].run_id).views in (None, [])
+
+
+def test_a_shorter_time_counts_for_runs_that_have_begun(client, script):
+    made = client.jobs.create(name="long", tasks=[script("t", "import time; time.sleep(600)")])
+    run_id = client.jobs.run_now(made.job_id).run_id
+    client.jobs.update(made.job_id, new_settings=jobs.JobSettings(timeout_seconds=1))
+    assert client.ended(run_id).state.result_state is RunResultState.TIMEDOUT
