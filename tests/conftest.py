@@ -37,12 +37,18 @@ def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path]
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Adds up what tests of faults have counted."""
     counted: Counter[str] = Counter()
+    calls = 0
     for reports in terminalreporter.stats.values():
         for report in reports:
             if getattr(report, "when", None) == "teardown":
                 for name, found in report.user_properties:
                     if name == "faults":
                         counted.update(found)
+                    if name == "sdk_calls":
+                        calls += found
+    if calls:
+        terminalreporter.section("databricks-sdk")
+        terminalreporter.line(f"{calls} calls")
     if counted:
         counts = {name: counted[name] for name in ("kills", "lost", "doubled", "unreadable")}
         terminalreporter.section("faults")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import click
 
@@ -12,8 +13,8 @@ from lakeflow.cli.jobs_run import HOME
 from lakeflow.cli.options import Invocation, common_options
 from lakeflow.jobs.declared import Declared
 
-if TYPE_CHECKING:
-    from lakeflow.jobs.deploy import Plan
+WIDEST = 80
+"""Characters of a value that are printed."""
 
 
 @click.command("deploy")
@@ -25,39 +26,37 @@ def command(
     invocation: Invocation, dry_run: bool, home: str | None, declared: Callable[[], Declared]
 ) -> int:
     """Create, change and remove the jobs that this project declares."""
-    from lakeflow.server.compose import Server
-    from lakeflow.server.deploy import deploy, plan_of
+    from lakeflow.cli.jobs_run import deployed
+    from lakeflow.cli.server import speaking
+    from lakeflow.jobs.home import Home
+    from lakeflow.server.deploy import plan_of
+    from lakeflow.server.projects_api import plan_json
 
     project = declared()
     settings = invocation.settings(home=home)
     if dry_run:
-        _print(invocation, plan_of(settings.home, project))
+        _print(invocation, plan_json(plan_of(settings.home, project)))
         return 0
-    with Server(settings.home, settings, triggers=False) as server:
-        plan = deploy(server, project)
-    _print(invocation, plan)
+    local = Home(settings.home).holder() is None
+    with speaking(settings, local=local) as server:
+        _print(invocation, deployed(server, project, [])["plan"])
     return 0
 
 
-def _print(invocation: Invocation, plan: Plan) -> None:
+def _print(invocation: Invocation, plan: Sequence[Mapping[str, Any]]) -> None:
     from lakeflow.cli.report import json_line
 
-    if invocation.as_json:
-        for step in plan.steps:
-            changes = [{"field": c.path, "old": c.old, "new": c.new} for c in step.changes]
-            kind, key = step.name
-            told = {"action": step.action, "kind": kind, "key": key, "changes": changes}
-            click.echo(json_line(told))
-        return
-    for line in plan_lines(plan):
-        click.echo(line)
+    for step in plan:
+        if invocation.as_json:
+            click.echo(json_line(step))
+            continue
+        click.echo(f"{step['action']:<9}  {step['kind']}.{step['key']}")
+        for change in step["changes"]:
+            click.echo(f"    {change['field']}: {_shown(change['old'])} -> {_shown(change['new'])}")
+    if not invocation.as_json and all(step["action"] == "unchanged" for step in plan):
+        click.echo("All is as it is declared.")
 
 
-def plan_lines(plan: Plan) -> Iterator[str]:
-    """What happens to each resource, and the fields that differ."""
-    for step in plan.steps:
-        yield f"{step.action:<9}  {'.'.join(step.name)}"
-        for change in step.changes:
-            yield f"    {change}"
-    if plan.changes_nothing:
-        yield "All is as it is declared."
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return "(not set)" if value is None else text if len(text) <= WIDEST else text[:WIDEST] + "…"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Protocol, Self
 
-from lakeflow.cli.report import Lines, json_line, say_stopping
+from lakeflow.cli.report import Lines, is_terminal, json_line, say_stopping
 from lakeflow.cli.text import count, duration
 from lakeflow.core.values import printable
 from lakeflow.jobs.rows import AttemptRow, JobEvent, RunRow
@@ -21,6 +21,10 @@ _WORDS = {
     "run.stopping": "STOPPING",
     "run.skipped": "SKIPPED",
     "run.repaired": "REPAIRED",
+    "run.slow": "SLOW",
+    "task.slow": "SLOW",
+    "notice.delivered": "TOLD",
+    "notice.failed": "NOT TOLD",
 }
 
 
@@ -96,8 +100,14 @@ class JsonJobReport:
 
 
 def report_for(*, as_json: bool) -> JobReport:
-    """The report that fits where the output goes."""
-    return JsonJobReport() if as_json else PlainJobReport()
+    """The report that fits where the output goes; rich is loaded for a terminal only."""
+    if as_json:
+        return JsonJobReport()
+    if is_terminal(sys.stdout):
+        from lakeflow.cli.job_live import LiveJobReport
+
+        return LiveJobReport()
+    return PlainJobReport()
 
 
 def event_line(event: JobEvent) -> str:

@@ -11,6 +11,10 @@ from lakeflow.core.names import nearest
 COMMANDS = {
     "run": "jobs_run",
     "repair": "jobs_run",
+    "cancel": "jobs_run",
+    "pause": "jobs_when",
+    "resume": "jobs_when",
+    "backfill": "jobs_when",
     "list": "jobs_read",
     "show": "jobs_read",
     "graph": "jobs_read",
@@ -18,6 +22,8 @@ COMMANDS = {
     "history": "jobs_runs",
     "logs": "jobs_runs",
     "why": "jobs_runs",
+    "backup": "jobs_state",
+    "restore": "jobs_state",
 }
 """Sub-commands, and the module of this package that has each."""
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lakeflow.core.events import Event
     from lakeflow.core.settings import Settings
 
-COMMANDS = "run show query events detach jobs deploy".split()
+COMMANDS = "run show query events detach jobs deploy serve".split()
 """Sub-commands, each in the module of this package that has its name."""
 
 UNEXPECTED = 70

@@ -13,7 +13,6 @@ from lakeflow.backends.duckdb import DuckDBBackend, DuckDBSession, relation_sql
 from lakeflow.backends.messages import translated
 from lakeflow.core.errors import LakeflowError, UnsupportedError
 from lakeflow.core.location import Location
-from lakeflow.core.names import TableName
 from lakeflow.core.schema import Schema
 from lakeflow.core.settings import Settings
 from lakeflow.dialect.query import lower, parse_query
@@ -70,7 +69,7 @@ class Cancellation:
 def answer(
     settings: Settings,
     sql: str,
-    existing: Callable[[TableName], Table],
+    existing: Callable[[str], Table],
     cancellation: Cancellation | None = None,
 ) -> pa.RecordBatchReader:
     """Runs a SELECT over tables; what it returns is read while it is iterated.
@@ -78,7 +77,7 @@ def answer(
     Args:
         settings: How to run.
         sql: A query in Spark SQL.
-        existing: Finds a table, or raises.
+        existing: Finds a table by its name, or raises.
         cancellation: Ends it from elsewhere.
     """
     location = Location("<query>", 1)
@@ -95,7 +94,7 @@ def answer(
                 location=reference.location,
             )
         try:
-            table = existing(TableName.parse(".".join(f"`{part}`" for part in reference.name)))
+            table = existing(".".join(f"`{part}`" for part in reference.name))
         except LakeflowError as error:
             error.location = reference.location
             raise

@@ -10,12 +10,9 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lakeflow.catalog.places import place_of
 from lakeflow.core.clock import Clock
 from lakeflow.core.events import Event
 from lakeflow.core.failpoints import failpoint
@@ -23,15 +20,12 @@ from lakeflow.core.names import DEFAULT_CATALOG, DEFAULT_SCHEMA, TableName
 from lakeflow.core.schema import Schema
 from lakeflow.engine.batch import OWNER
 from lakeflow.engine.records import Prepared
+from lakeflow.engine.rowtable import RowTable
 from lakeflow.engine.run import Run
 from lakeflow.engine.state import PipelineState
 from lakeflow.engine.targets import KIND
-from lakeflow.tables.log import Commit, DataFile, TableMetadata
+from lakeflow.tables.log import DataFile
 from lakeflow.tables.store import Store
-from lakeflow.tables.table import Decision, Snapshot, Table
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 SCHEMA = Schema.from_ddl(
     """
@@ -133,16 +127,20 @@ class EventLog:
     """
 
     def __init__(self, store: Store, state: PipelineState, clock: Clock) -> None:
-        self._store = store
         self._state = state
-        self._clock = clock
-        self.table = Table(store, place_of(event_log_name(state.name)))
+        self._rows = RowTable(
+            store,
+            event_log_name(state.name),
+            SCHEMA,
+            clock,
+            lambda: {OWNER: state.id, KIND: "event_log", "delta.logRetentionDuration": RETENTION},
+            f"Events of the pipeline {state.name}.",
+        )
+        self.table = self._rows.table
 
     def published(self) -> int:
         """The epoch of the newest update whose events are in the table."""
-        if not self.table.exists():
-            return 0
-        return self.table.snapshot().transaction(self._application()) or 0
+        return self._rows.progress(self._application) if self.table.exists() else 0
 
     def complete_earlier(self, epoch: int) -> None:
         """Publishes what updates before `epoch` have left, each with one terminal event."""
@@ -166,7 +164,13 @@ class EventLog:
     def publish(self, epoch: int, events: Sequence[Event]) -> None:
         """Commits an update's events, unless they are in the table, and forgets the files."""
         if events:
-            self._commit(epoch, sorted(events, key=lambda event: event.timestamp))
+            told = sorted(events, key=lambda event: event.timestamp)
+            self._rows.append(
+                self._application,
+                epoch,
+                lambda: self._made(epoch, told),
+                {"events": len(told), "epoch": epoch},
+            )
         self._state.delete_events(epoch)
 
     def read(self, update: str | None = None) -> list[Event]:
@@ -179,9 +183,28 @@ class EventLog:
             wanted = pc.field("sequence", "control_plane_seq_no") == self.published()
         else:
             wanted = pc.field("origin", "update_id") == update
-        rows = self._rows(self.table.snapshot().files, wanted).to_pylist()
-        rows.sort(key=lambda row: row["sequence"]["data_plane_id"]["seq_no"])
+        rows = self._rows.read(wanted=wanted).to_pylist()
+        rows.sort(key=_place)
         return [_event(row) for row in rows]
+
+    def milestones(self, after: int) -> dict[int, list[tuple[str, Event]]]:
+        """The states that updates have passed, each with the id of its update, by epoch.
+
+        Args:
+            after: The epoch above which to begin.
+        """
+        if not self.table.exists():
+            return {}
+        import pyarrow.compute as pc
+
+        number = pc.field("sequence", "control_plane_seq_no")
+        kinds = pc.field("event_type").isin(["create_update", "update_progress"])
+        rows = self._rows.read(wanted=(number > after) & kinds).to_pylist()
+        found: dict[int, list[tuple[str, Event]]] = {}
+        for row in sorted(rows, key=_place):
+            epoch = row["sequence"]["control_plane_seq_no"]
+            found.setdefault(epoch, []).append((row["origin"]["update_id"], _event(row)))
+        return found
 
     def expectations(self, dataset: str) -> dict[str, tuple[int, int]]:
         """Passed and failed rows by expectation, in the last update that wrote a dataset."""
@@ -190,7 +213,7 @@ class EventLog:
         import pyarrow.compute as pc
 
         wanted = (pc.field("level") == "METRICS") & (pc.field("origin", "dataset_name") == dataset)
-        rows = self._rows(self.table.snapshot().files, wanted).to_pylist()
+        rows = self._rows.read(wanted=wanted).to_pylist()
         newest = max((row["sequence"]["control_plane_seq_no"] for row in rows), default=0)
         counts: dict[str, tuple[int, int]] = {}
         for row in rows:
@@ -206,83 +229,17 @@ class EventLog:
 
     def rewrite(self, files: tuple[DataFile, ...], folder: str) -> list[DataFile]:
         """Puts files of the table together in one, below a folder of it."""
-        (Path(self._store.url(self.table.place)) / folder).mkdir(exist_ok=True)
-        return [self._write_file(self._rows(files), f"{folder}/part-{uuid.uuid4()}.parquet")]
+        return self._rows.rewrite(files, folder)
 
-    def _rows(self, files: Sequence[DataFile], wanted: Any = None) -> pa.Table:
-        import pyarrow.parquet as pq
-
-        from lakeflow.core.arrow import arrow_schema
-
-        schema = arrow_schema(self.table.snapshot().schema)
-        if not files:
-            return schema.empty_table()
-        paths = [self._store.url(f"{self.table.place}/{file.path}") for file in files]
-        return pq.read_table(paths, schema=schema, filters=wanted, partitioning=None)
-
+    @property
     def _application(self) -> str:
         return f"lakeflow/events/{self._state.id}"
 
-    def _commit(self, epoch: int, events: Sequence[Event]) -> None:
-        if not self.table.exists():
-            self._create()
-        files: list[DataFile] = []
-
-        def decide(snapshot: Snapshot) -> Decision:
-            if (snapshot.transaction(self._application()) or 0) >= epoch:
-                return Decision(None, "its events are there")
-            if not files:
-                files.append(self._write(epoch, events))
-            found = snapshot.metadata
-            return Decision(
-                Commit(
-                    "WRITE",
-                    adds=tuple(files),
-                    metadata=None if found.schema == SCHEMA else replace(found, schema=SCHEMA),
-                    transactions={self._application(): epoch},
-                    info={"events": len(events), "epoch": epoch},
-                )
-            )
-
-        self.table.commit(decide, self._clock.now())
-
-    def _create(self) -> None:
-        metadata = TableMetadata(
-            str(uuid.uuid4()),
-            SCHEMA,
-            (),
-            {OWNER: self._state.id, KIND: "event_log", "delta.logRetentionDuration": RETENTION},
-            int(self._clock.now().timestamp() * 1000),
-            f"Events of the pipeline {self._state.name}.",
-        )
-        self.table.create(Commit("CREATE TABLE", metadata=metadata), self._clock.now())
-
-    def _write(self, epoch: int, events: Sequence[Event]) -> DataFile:
-        import pyarrow as pa
-
-        from lakeflow.core.arrow import arrow_schema
-
+    def _made(self, epoch: int, events: Sequence[Event]) -> list[dict[str, Any]]:
         update = next(
             (e.details["update_id"] for e in events if e.event_type == "create_update"), None
         )
-        rows = [self._row(number, event, epoch, update) for number, event in enumerate(events, 1)]
-        table = pa.Table.from_pylist(rows, schema=arrow_schema(SCHEMA))
-        written = self._write_file(table, f"part-{uuid.uuid4()}.parquet")
-        self._store.make_durable([f"{self.table.place}/{written.path}"])
-        return written
-
-    def _write_file(self, rows: pa.Table, name: str) -> DataFile:
-        import pyarrow.parquet as pq
-
-        path = f"{self.table.place}/{name}"
-        pq.write_table(rows, self._store.url(path))
-        return DataFile(
-            name,
-            self._store.size(path),
-            int(self._clock.now().timestamp() * 1000),
-            rows.num_rows,
-            json.dumps({"numRecords": rows.num_rows}),
-        )
+        return [self._row(number, event, epoch, update) for number, event in enumerate(events, 1)]
 
     def _row(self, number: int, event: Event, epoch: int, update: str | None) -> dict[str, Any]:
         location = event.location
@@ -313,6 +270,11 @@ class EventLog:
             "details": json.dumps({event.event_type: dict(event.details)}),
             "event_type": event.event_type,
         }
+
+
+def _place(row: dict[str, Any]) -> tuple[int, int]:
+    sequence = row["sequence"]
+    return sequence["control_plane_seq_no"], sequence["data_plane_id"]["seq_no"]
 
 
 def _event(row: dict[str, Any]) -> Event:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
@@ -24,7 +24,7 @@ from lakeflow.core.errors import (
     was_interrupted,
 )
 from lakeflow.core.events import Event
-from lakeflow.core.names import TableName, nearest
+from lakeflow.core.names import DEFAULT_CATALOG, DEFAULT_SCHEMA, TableName, nearest
 from lakeflow.core.schema import Schema
 from lakeflow.core.settings import Settings
 from lakeflow.engine.eventlog import EventLog, event_log_name
@@ -97,6 +97,7 @@ class Session:
         settings: Which lakehouse, and how to run.
         clock: What time it is.
         listeners: Called with every event of an update, one at a time.
+        new_id: Makes the id of an update.
 
     Example:
         >>> from lakeflow.core.settings import Settings
@@ -107,18 +108,26 @@ class Session:
     settings: Settings
     clock: Clock = field(default_factory=SystemClock)
     listeners: Sequence[Listener] = ()
+    new_id: Callable[[], str] = new_update_id
     _running: PreparedPipeline | None = None
     _stop_asked: bool = False
 
     def __post_init__(self) -> None:
         self.store = LocalStore(self.settings.lakehouse)
 
-    def run(self, path: Path | Pipeline, *, full_refresh: FullRefresh = ()) -> UpdateResult:
+    def run(
+        self,
+        path: Path | Pipeline,
+        *,
+        full_refresh: FullRefresh = (),
+        begun_by: Mapping[str, Any] | None = None,
+    ) -> UpdateResult:
         """Runs one update of a pipeline.
 
         Args:
             path: A definition file, a folder of them, or a project file; or what was found there.
             full_refresh: Tables to rebuild, or `all`.
+            begun_by: What the event log keeps of that: `cause` in Databricks' words, and more.
 
         Returns:
             How each flow ended.
@@ -130,7 +139,7 @@ class Session:
         """
         pipeline = path if isinstance(path, Pipeline) else Pipeline.at(path)
         try:
-            return self._run(pipeline, full_refresh)
+            return self._run(pipeline, full_refresh, begun_by or {})
         except OSError as error:
             raise StorageError.of(error) from error
         finally:
@@ -138,13 +147,13 @@ class Session:
             self._stop_asked = False
 
     @_asks
-    def plan(self, path: Path, *, full_refresh: FullRefresh = ()) -> Plan:
+    def plan(self, path: Path | Pipeline, *, full_refresh: FullRefresh = ()) -> Plan:
         """What `run` would do; writes nothing.
 
         Raises:
             DefinitionErrors: Everything that is declared wrongly.
         """
-        pipeline = Pipeline.at(path)
+        pipeline = path if isinstance(path, Pipeline) else Pipeline.at(path)
         state = PipelineState(self.store, pipeline.name)
         with self._scratch() as scratch:
             prepared = self._prepare(pipeline, state, scratch)
@@ -182,19 +191,29 @@ class Session:
         )
 
     @_asks
-    def query(self, sql: str, cancellation: Cancellation | None = None) -> pa.RecordBatchReader:
+    def query(
+        self,
+        sql: str,
+        cancellation: Cancellation | None = None,
+        *,
+        catalog: str = DEFAULT_CATALOG,
+        schema: str = DEFAULT_SCHEMA,
+    ) -> pa.RecordBatchReader:
         """Runs a SELECT in Spark SQL over the tables of the lakehouse; changes nothing.
 
         Args:
             sql: The query.
             cancellation: Ends it from another thread.
+            catalog: Catalog of names that do not say one.
+            schema: Schema of names that do not say one.
 
         Raises:
             DefinitionError: It is wrong, or names a table that is not there.
         """
         from lakeflow.engine.ask import answer
 
-        return answer(self.settings, sql, self._existing, cancellation)
+        named = partial(TableName.parse, catalog=catalog, schema=schema)
+        return answer(self.settings, sql, lambda text: self._existing(named(text)), cancellation)
 
     @_asks
     def events(self, update: str | None = None) -> list[Event]:
@@ -256,12 +275,14 @@ class Session:
             return ExpiringLease(self.store, state.folder, self.clock, seconds, self._check_stopped)
         return LockLease(self.store, state.folder)
 
-    def _run(self, pipeline: Pipeline, full_refresh: FullRefresh) -> UpdateResult:
+    def _run(
+        self, pipeline: Pipeline, full_refresh: FullRefresh, begun_by: Mapping[str, Any]
+    ) -> UpdateResult:
         state = PipelineState(self.store, pipeline.name)
         lease = self._lease(state)
         try:
             with self._scratch() as scratch:
-                return self._update(pipeline, state, lease, scratch, full_refresh)
+                return self._update(pipeline, state, lease, scratch, full_refresh, begun_by)
         finally:
             lease.release()
 
@@ -272,8 +293,9 @@ class Session:
         lease: Lease,
         scratch: Path,
         full_refresh: FullRefresh,
+        begun_by: Mapping[str, Any],
     ) -> UpdateResult:
-        update = new_update_id()
+        update = self.new_id()
         log = EventLog(self.store, state, self.clock)
         targets = Targets(self.store, state, self.clock, lease)
         kept: list[Event] = []
@@ -286,12 +308,7 @@ class Session:
                     listener(event)
 
         damaged = recover(self.store, state, targets, lease, self.clock, log)
-        created = Event(
-            "create_update",
-            f"Update {update} of {pipeline.name} was started.",
-            self.clock.now(),
-            details={"update_id": update, "pipeline": pipeline.name, "cause": "USER_ACTION"},
-        )
+        created = _created(update, pipeline.name, full_refresh, begun_by, self.clock)
         state.write_event(lease.epoch, "0-created", [created])
         emit(created)
         results: tuple[FlowResult, ...] = ()
@@ -323,7 +340,7 @@ class Session:
             finally:
                 if self._running is not None:
                     self._running.close()
-        return UpdateResult(update, outcome, results)
+        return UpdateResult(update, outcome, results, lease.epoch)
 
     def _prepare(self, pipeline: Pipeline, state: PipelineState, scratch: Path) -> PreparedPipeline:
         zone = time_zone(pipeline.project.configuration)
@@ -349,8 +366,10 @@ class Session:
         return table
 
     def _tables(self) -> list[str]:
-        """Short names of the tables that pipelines have written."""
-        names: list[str] = []
+        """Short names of the tables that pipelines and servers have written."""
+        from lakeflow.engine.history import system_tables
+
+        names = system_tables(self.store)
         for pipeline in pipelines(self.store):
             state = PipelineState(self.store, pipeline)
             names.append(event_log_name(pipeline).short)
@@ -408,6 +427,28 @@ def _outcome(results: Sequence[FlowResult], *, stop_asked: bool) -> str:
     if stop_asked and "STOPPED" in states:
         return "CANCELED"
     return "FAILED" if states & {"FAILED", "SKIPPED"} else "COMPLETED"
+
+
+def _created(
+    update: str,
+    pipeline: str,
+    full_refresh: FullRefresh,
+    begun_by: Mapping[str, Any],
+    clock: Clock,
+) -> Event:
+    return Event(
+        "create_update",
+        f"Update {update} of {pipeline} was started.",
+        clock.now(),
+        details={
+            "update_id": update,
+            "pipeline": pipeline,
+            "cause": "USER_ACTION",
+            "full_refresh": full_refresh == "all",
+            "full_refresh_selection": [] if full_refresh == "all" else list(full_refresh),
+            **begun_by,
+        },
+    )
 
 
 def _progress(state: str, clock: Clock, error: LakeflowError | None = None) -> Event:

@@ -80,11 +80,13 @@ class UpdateResult:
         update_id: As in the event log.
         state: `COMPLETED`, `FAILED` or `CANCELED`.
         flows: In the graph's order.
+        epoch: Of the lease under which it wrote.
     """
 
     update_id: str
     state: str
     flows: tuple[FlowResult, ...]
+    epoch: int = 0
 
 
 @dataclass

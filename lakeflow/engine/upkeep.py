@@ -65,6 +65,13 @@ class Rule:
         )
 
 
+def is_due(table: Table) -> bool:
+    """Whether a table's log has grown so long that it is to be summed up."""
+    found = log_files(table.store, table.place)
+    since = found.newest - max(found.checkpoints, default=0)
+    return since >= Rule.of(table.snapshot()).checkpoint
+
+
 @dataclass(frozen=True, slots=True)
 class Upkeep:
     """The upkeep of one pipeline's tables.
@@ -94,7 +101,7 @@ class Upkeep:
         events = []
         for table in self._tables():
             try:
-                if self._is_due(table):
+                if is_due(table):
                     if table is self.log.table:
                         self._compact(table, Compaction(fewest=2), self.log.rewrite)
                     self._sum_up(table)
@@ -133,11 +140,6 @@ class Upkeep:
             yield from (t for t in (target.main, *target.companions.values()) if t.exists())
         if self.log.table.exists():
             yield self.log.table
-
-    def _is_due(self, table: Table) -> bool:
-        found = log_files(self.store, table.place)
-        since = found.newest - max(found.checkpoints, default=0)
-        return since >= Rule.of(table.snapshot()).checkpoint
 
     def _sum_up(self, table: Table) -> None:
         self.lease.check()

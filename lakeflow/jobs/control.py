@@ -11,15 +11,19 @@ from dataclasses import replace
 from lakeflow.core.errors import ConfigurationError, ConflictError, LakeflowError
 from lakeflow.core.failpoints import failpoint
 from lakeflow.core.names import nearest
+from lakeflow.jobs.backfill import Window
 from lakeflow.jobs.begin import block_tasks, dependents, new_run
+from lakeflow.jobs.checkout import check_git_source
 from lakeflow.jobs.context import scope_of_run
+from lakeflow.jobs.ends import about_job
 from lakeflow.jobs.model import Job, JsonValue, Result
 from lakeflow.jobs.notices import check_notices
 from lakeflow.jobs.parameters import for_run
 from lakeflow.jobs.reading import read_job, stored_job
 from lakeflow.jobs.references import check
-from lakeflow.jobs.rows import NOT_ENDED, AttemptRow, JobRow, RepairRow, RunRow
+from lakeflow.jobs.rows import NOT_ENDED, AttemptRow, JobRow, NoticeRow, RepairRow, RunRow
 from lakeflow.jobs.scheduler import Scheduler
+from lakeflow.jobs.ticks import to_millis
 from lakeflow.jobs.triggers import read_triggers
 from lakeflow.jobs.turn import Turn
 
@@ -61,7 +65,8 @@ def create_job(
     turn.store.insert(job)
     turn.store.keep_version(job, turn.now)
     turn.changed_jobs.add(job_id)
-    turn.tell("job.created", f"{settings.get('name')} was created.", job_id=job_id)
+    said = f"{settings.get('name')} was created."
+    turn.tell("job.created", said, job_id=job_id, details=about_job(job))
     return job_id
 
 
@@ -77,7 +82,8 @@ def change_job(
     turn.store.update(JobRow, job_id, settings=settings, version=changed.version, root=changed.root)
     turn.store.keep_version(changed, turn.now)
     turn.changed_jobs.add(job_id)
-    turn.tell("job.changed", f"{settings.get('name')} was changed.", job_id=job_id)
+    said = f"{settings.get('name')} was changed."
+    turn.tell("job.changed", said, job_id=job_id, details=about_job(changed))
 
 
 def delete_job(scheduler: Scheduler, turn: Turn, job_id: int) -> None:
@@ -87,7 +93,8 @@ def delete_job(scheduler: Scheduler, turn: Turn, job_id: int) -> None:
         cancel(scheduler, turn, row.run_id, "Its job was deleted.")
     turn.store.delete(JobRow, "job_id = ?", (job_id,))
     turn.changed_jobs.add(job_id)
-    turn.tell("job.deleted", f"{job.settings.get('name')} was deleted.", job_id=job_id)
+    said = f"{job.settings.get('name')} was deleted."
+    turn.tell("job.deleted", said, job_id=job_id, details=about_job(job))
 
 
 def run_now(
@@ -100,6 +107,7 @@ def run_now(
     token: str | None = None,
     trigger: str = "ONE_TIME",
     trigger_info: Mapping[str, JsonValue] | None = None,
+    overrides: Mapping[str, JsonValue] | None = None,
 ) -> int:
     """Accepts a run of a job.
 
@@ -112,6 +120,7 @@ def run_now(
         token: A second request with the same token gets the same run.
         trigger: What began it.
         trigger_info: More of that.
+        overrides: Settings of the job that are others for this run.
 
     Returns:
         Id of the run.
@@ -121,7 +130,7 @@ def run_now(
     job = _job(turn, job_id)
     row = new_run(
         turn,
-        job,
+        replace(job, settings={**job.settings, **(overrides or {})}),
         trigger=trigger,
         trigger_info=trigger_info,
         parameters=for_run(stored_job(job.settings).parameters, request or {}),
@@ -289,6 +298,7 @@ def delete_run(turn: Turn, run_id: int) -> None:
     row = _over(turn, run_id)
     for kind in (AttemptRow, RepairRow, RunRow):
         turn.store.delete(kind, "run_id = ?", (run_id,))
+    turn.store.delete(NoticeRow, "run_id = ? AND state != 'WAITING'", (run_id,))
     turn.tell("run.deleted", f"Run {run_id} was deleted.", job_id=row.job_id, run_id=run_id)
 
 
@@ -316,5 +326,39 @@ def _run_of(turn: Turn, token: str) -> int | None:
 def _check(settings: Mapping[str, JsonValue]) -> None:
     read_job(settings)
     read_triggers(settings, strict=False)
-    for error in (*check(settings), *check_notices(settings)):
+    wrong = (*check(settings), *check_notices(settings, strict=False), *check_git_source(settings))
+    for error in wrong:
         raise error
+
+
+def backfill_job(
+    scheduler: Scheduler,
+    turn: Turn,
+    job_id: int,
+    windows: Sequence[Window],
+    request: Mapping[str, JsonValue] | None = None,
+) -> list[int]:
+    """Accepts a run of a job for each window of a range, all of them or none.
+
+    Args:
+        scheduler: Runs them.
+        turn: The transaction.
+        job_id: The job.
+        windows: See `backfill`.
+        request: `job_parameters` and the like; they may refer to the window.
+
+    Returns:
+        Ids of the runs, in the order of the windows.
+    """
+    job = _job(turn, job_id)
+    said = for_run(stored_job(job.settings).parameters, request or {})
+    rows = [
+        new_run(
+            turn,
+            job,
+            parameters=said,
+            trigger_info={"backfill": to_millis(window.start), "until": to_millis(window.end)},
+        )
+        for window in windows
+    ]
+    return [scheduler.begin(turn, row).run_id for row in rows]

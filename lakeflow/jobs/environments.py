@@ -25,7 +25,7 @@ from typing import Any
 from lakeflow.core.errors import TaskError
 from lakeflow.core.names import nearest
 
-KINDS = ("dependencies", "jar", "pypi", "requirements", "whl")
+KINDS = ("jar", "pypi", "requirement", "requirements", "whl")
 _REFUSED = {
     "cran": "Install the package into the R of this machine.",
     "egg": "Build a wheel instead.",
@@ -47,7 +47,7 @@ def arguments(libraries: Iterable[Library], root: Path) -> list[str]:
     """What an installer is asked for.
 
     Args:
-        libraries: As in the API: `pypi`, `whl`, `requirements`; `dependencies` is the list of an
+        libraries: As in the API: `pypi`, `whl`, `requirements`; a `requirement` is a line of an
             environment. A `jar` is none of Python's business.
         root: Against which relative paths are taken.
 
@@ -75,9 +75,8 @@ def arguments(libraries: Iterable[Library], root: Path) -> list[str]:
                     found.append(str(_file(said, root)))
                 case "requirements":
                     found += ["--requirement", str(_file(said, root))]
-                case "dependencies":
-                    for line in said:
-                        found += _dependency(str(line), root)
+                case "requirement":
+                    found += _requirement(str(said), root)
     return found
 
 
@@ -88,8 +87,8 @@ def _file(said: Any, root: Path) -> Path:
     return path
 
 
-def _dependency(line: str, root: Path) -> list[str]:
-    """A line of an environment, which is one of a requirements file."""
+def _requirement(line: str, root: Path) -> list[str]:
+    """What a line of a requirements file asks for."""
     words = line.split(None, 1)
     if words[0] in ("-r", "--requirement"):
         return ["--requirement", str(_file(words[1], root))]

@@ -66,7 +66,8 @@ TASK_TYPES: Mapping[str, tuple[Field, ...]] = {
         reset_checkpoint_selection  texts  Begins these flows at the start of their sources.
         """,
         "refused",
-    ),
+    )
+    + _fields("validate_only flag Checks the definitions, and updates nothing.", ours=True),
     "sql_task": _fields(
         """
         query       sql_query  A saved query.
@@ -147,9 +148,9 @@ TASK_TYPES: Mapping[str, tuple[Field, ...]] = {
         schema              text   Schema that the profile writes to.
         catalog             text   Catalog that the profile writes to.
         source              text   WORKSPACE or GIT.
+        warehouse_id        text   Makes a profile for DuckDB if profiles_directory is left out.
         """
-    )
-    + _fields("warehouse_id text There is one warehouse, `local`.", "recorded"),
+    ),
     "run_job_task": _fields(
         """
         job_id          id       The job, by id or by its key in the same file.
@@ -204,7 +205,7 @@ TASK_TYPES: Mapping[str, tuple[Field, ...]] = {
 
 ELSEWHERE = (
     "power_bi_task spark_submit_task dbt_platform_task dbt_cloud_task clean_rooms_notebook_task "
-    "gen_ai_compute_task ai_runtime_task dashboard_task"
+    "gen_ai_compute_task ai_runtime_task ai_function_task dashboard_task"
 ).split()
 """Types of tasks that exist on Databricks only: kept, and refused when they run."""
 
@@ -343,7 +344,7 @@ OBJECTS: Mapping[str, tuple[Field, ...]] = {
         alert_on_last_attempt       flag  Only the last attempt of a task is told.
         """
     ),
-    "health": _fields("rules any metric, op and value."),
+    "health": _fields("rules any metric, op and value; RUN_DURATION_SECONDS is watched."),
     **TASK_TYPES,
 }
 """The objects that settings are made of."""

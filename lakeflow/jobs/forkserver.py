@@ -71,6 +71,7 @@ class ForkServer:
         if "signal" in message:
             for pid in [pid for pid, number in self._children.items() if number == child]:
                 _signal(pid, message["signal"])
+            self._line.send({"signaled": child})
             return None
         files = [self._line.files.popleft() for _ in range(2)]
         # A request to end that comes before the child can hear it must not get lost.

@@ -31,6 +31,11 @@ class Home:
         """Files that clients have put there."""
         return self.folder / "workspace"
 
+    @property
+    def checkouts(self) -> Path:
+        """Repositories that runs have needed, each folder a commit."""
+        return self.folder / "checkouts"
+
     def attempt(self, run_id: int, attempt: int) -> Path:
         """Folder of what one attempt of a task wrote."""
         return self.folder / "runs" / str(run_id) / str(attempt)
@@ -65,7 +70,7 @@ class HomeLock:
     """
 
     def __init__(self, home: Home, about: dict[str, object]) -> None:
-        home.folder.mkdir(parents=True, exist_ok=True)
+        home.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._file = (home.folder / "server.lock").open("a+")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)

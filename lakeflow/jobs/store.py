@@ -7,7 +7,6 @@ outlasts the process at once, and a failure of the power once `make_durable` has
 from __future__ import annotations
 
 import json
-import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,83 +14,46 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self, TypeVar, get_type_hints
 
-from lakeflow.core.errors import CorruptStateError, StateError
+from lakeflow.jobs.formats import copy_to, format_of, upgrade
 from lakeflow.jobs.model import Result
 from lakeflow.jobs.rows import (
     AttemptRow,
+    DestinationRow,
+    DocumentRow,
     JobEvent,
     JobRow,
+    NoticeRow,
     RepairRow,
     RunRow,
     TickRow,
     TriggerRow,
 )
 
-FORMAT = 1
-"""Of the tables below; kept in SQLite's user_version."""
-
-_TABLES = """
-CREATE TABLE ids (next INTEGER NOT NULL);
-INSERT INTO ids VALUES (1);
-CREATE TABLE jobs (
-    job_id INTEGER PRIMARY KEY, settings TEXT NOT NULL, root TEXT NOT NULL,
-    created INTEGER NOT NULL, creator TEXT NOT NULL, version INTEGER NOT NULL,
-    key TEXT, source TEXT, UNIQUE (source, key)
-);
-CREATE TABLE job_versions (
-    job_id INTEGER NOT NULL, version INTEGER NOT NULL, settings TEXT NOT NULL,
-    changed INTEGER NOT NULL, PRIMARY KEY (job_id, version)
-) WITHOUT ROWID;
-CREATE TABLE runs (
-    run_id INTEGER PRIMARY KEY, job_id INTEGER NOT NULL, type TEXT NOT NULL, name TEXT NOT NULL,
-    settings TEXT NOT NULL, root TEXT NOT NULL, parameters TEXT NOT NULL,
-    legacy TEXT NOT NULL, trigger TEXT NOT NULL,
-    trigger_info TEXT NOT NULL, state TEXT NOT NULL, created INTEGER NOT NULL, result TEXT,
-    code TEXT NOT NULL, message TEXT NOT NULL, started INTEGER, ended INTEGER, token TEXT UNIQUE,
-    only TEXT NOT NULL, parent INTEGER, repairs INTEGER NOT NULL, stopping TEXT
-);
-CREATE INDEX runs_of_job ON runs (job_id, run_id);
-CREATE INDEX runs_at_work ON runs (state) WHERE state != 'TERMINATED';
-CREATE TABLE attempts (
-    attempt INTEGER PRIMARY KEY, run_id INTEGER NOT NULL, task_key TEXT NOT NULL,
-    iteration INTEGER, number INTEGER NOT NULL, repair INTEGER NOT NULL, state TEXT NOT NULL,
-    created INTEGER NOT NULL, reason TEXT NOT NULL, epoch INTEGER NOT NULL, result TEXT,
-    code TEXT NOT NULL, message TEXT NOT NULL, trace TEXT NOT NULL, outcome TEXT,
-    settings TEXT NOT NULL, output TEXT NOT NULL, "values" TEXT NOT NULL, started INTEGER,
-    ended INTEGER, pid INTEGER, pid_started REAL, exit_code INTEGER, cpu_seconds REAL NOT NULL,
-    peak_memory INTEGER NOT NULL, counts INTEGER NOT NULL, stopping TEXT, inputs TEXT,
-    parent INTEGER, due INTEGER
-);
-CREATE INDEX attempts_of_run ON attempts (run_id, attempt);
-CREATE TABLE repairs (
-    repair_id INTEGER PRIMARY KEY, run_id INTEGER NOT NULL, number INTEGER NOT NULL,
-    tasks TEXT NOT NULL, started INTEGER NOT NULL, ended INTEGER, result TEXT,
-    UNIQUE (run_id, number)
-);
-CREATE TABLE triggers (
-    trigger_id TEXT PRIMARY KEY, job_id INTEGER NOT NULL, state TEXT NOT NULL, wait_until INTEGER,
-    reason TEXT NOT NULL
-);
-CREATE TABLE ticks (
-    tick_id INTEGER PRIMARY KEY AUTOINCREMENT, trigger_id TEXT NOT NULL, job_id INTEGER NOT NULL,
-    fire_time INTEGER NOT NULL, outcome TEXT NOT NULL, reason TEXT NOT NULL,
-    count INTEGER NOT NULL, details TEXT NOT NULL, decided INTEGER NOT NULL, run_id INTEGER,
-    UNIQUE (trigger_id, fire_time)
-);
-CREATE INDEX ticks_of_job ON ticks (job_id, tick_id);
-CREATE TABLE seen_files (
-    trigger_id TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (trigger_id, name)
-) WITHOUT ROWID;
-CREATE TABLE events (
-    sequence INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, type TEXT NOT NULL,
-    message TEXT NOT NULL, job_id INTEGER, run_id INTEGER, attempt INTEGER, task_key TEXT,
-    iteration INTEGER, details TEXT NOT NULL
-);
-CREATE INDEX events_of_run ON events (run_id, sequence);
-"""
-
-AnyRow = JobRow | RunRow | AttemptRow | RepairRow | TriggerRow | TickRow | JobEvent
-Row = TypeVar("Row", JobRow, RunRow, AttemptRow, RepairRow, TriggerRow, TickRow, JobEvent)
+AnyRow = (
+    JobRow
+    | RunRow
+    | AttemptRow
+    | RepairRow
+    | TriggerRow
+    | TickRow
+    | JobEvent
+    | NoticeRow
+    | DestinationRow
+    | DocumentRow
+)
+Row = TypeVar(
+    "Row",
+    JobRow,
+    RunRow,
+    AttemptRow,
+    RepairRow,
+    TriggerRow,
+    TickRow,
+    JobEvent,
+    NoticeRow,
+    DestinationRow,
+    DocumentRow,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +116,9 @@ _OF: Mapping[type[Any], _Table] = {
     TriggerRow: _Table.of(TriggerRow, "triggers", "trigger_id"),
     TickRow: _Table.of(TickRow, "ticks", "tick_id"),
     JobEvent: _Table.of(JobEvent, "events", "sequence"),
+    NoticeRow: _Table.of(NoticeRow, "outbox", "sequence"),
+    DestinationRow: _Table.of(DestinationRow, "destinations", "destination_id"),
+    DocumentRow: _Table.of(DocumentRow, "documents", "key"),
 }
 
 
@@ -170,17 +135,7 @@ class Reader:
 
     def __init__(self, path: Path) -> None:
         self._connection = self._connect(path)
-        try:
-            (found,) = self._connection.execute("PRAGMA user_version").fetchone()
-        except sqlite3.DatabaseError as error:
-            raise CorruptStateError(
-                f"{path} is not a database of jobs: {error}.", hint="Restore it from a copy."
-            ) from error
-        if found > FORMAT:
-            raise StateError(
-                f"{path} has format {found}; this Lakeflow knows {FORMAT}.",
-                hint="Install the Lakeflow that wrote it, or a newer one.",
-            )
+        format_of(self._connection, path)
 
     def _connect(self, path: Path) -> sqlite3.Connection:
         return sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
@@ -218,6 +173,39 @@ class Reader:
         (found,) = self._connection.execute(text, values).fetchone()
         return int(found)
 
+    @property
+    def home(self) -> int:
+        """The number by which what is published is known to be of this database."""
+        (found,) = self._connection.execute("SELECT home FROM ids").fetchone()
+        return int(found)
+
+    def numbered(self) -> tuple[int, int]:
+        """The highest sequence of an event, and id of a job, run or attempt, that was given."""
+        text = (
+            "SELECT (SELECT ifnull(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'), next"
+            " FROM ids"
+        )
+        sequence, following = self._connection.execute(text).fetchone()
+        return int(sequence), int(following) - 1
+
+    def fault(self) -> str:
+        """What is wrong with the file; nothing if all of it can be read."""
+        try:
+            ((found,), *_) = self._connection.execute("PRAGMA integrity_check(1)").fetchall()
+        except sqlite3.DatabaseError as error:
+            return str(error)
+        return "" if found == "ok" else str(found)
+
+    def copy_to(self, path: Path) -> None:
+        """Writes a copy of the database, while it is in use."""
+        copy_to(self._connection, path)
+
+    def totals(self, table: str) -> list[tuple[str, str | None, int]]:
+        """How many rows of `runs` or `attempts` have which state and result."""
+        assert table in ("runs", "attempts")
+        text = f"SELECT state, result, count(*) FROM {table} GROUP BY 1, 2 ORDER BY 1, 2"
+        return list(self._connection.execute(text))
+
     def settings_of(self, job_id: int, version: int) -> dict[str, Any] | None:
         """What a job was in an earlier version."""
         found = self._connection.execute(
@@ -236,14 +224,7 @@ class Store(Reader):
     def __init__(self, path: Path) -> None:
         self._next = self._kept = 0
         super().__init__(path)
-        (found,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if found < FORMAT:
-            if found:
-                shutil.copyfile(path, path.with_suffix(f".format-{found}.db"))
-            with self.transaction():
-                for statement in _TABLES.split(";\n"):
-                    self._connection.execute(statement)
-                self._connection.execute(f"PRAGMA user_version = {FORMAT}")
+        upgrade(self._connection, path)
         (self._next,) = self._connection.execute("SELECT next FROM ids").fetchone()
         self._kept = self._next
 
@@ -353,6 +334,18 @@ class Store(Reader):
             (job.job_id, job.version, json.dumps(job.settings), changed),
         )
 
-    def copy_to(self, path: Path) -> None:
-        """Writes a copy of the database, while it is in use."""
-        self._connection.execute("VACUUM INTO ?", (str(path),))
+    def begin_after(self, sequence: int, key: int) -> None:
+        """Gives new events, jobs, runs and attempts numbers above those that others have seen.
+
+        Args:
+            sequence: Of an event.
+            key: Id of a job, run or attempt.
+        """
+        changed = self._connection.execute(
+            "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'events'", (sequence,)
+        )
+        if not changed.rowcount:
+            self._connection.execute(
+                "INSERT INTO sqlite_sequence VALUES ('events', ?)", (sequence,)
+            )
+        self._next = max(self._next, key + 1)

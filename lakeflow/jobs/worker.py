@@ -111,8 +111,9 @@ def _attempt(order: wire.Message, enter: Enter | None) -> dict[str, Any]:
         outcome = _stopped()
     except TaskError as error:
         outcome = _raised(context, error)
-    except OSError as error:
-        outcome = Outcome(Result.FAILED, "INTERNAL_ERROR", f"The attempt's files: {error}.")
+    except Exception as error:
+        said = f"The process of the task could not be made ready: {error}."
+        outcome = Outcome(Result.FAILED, "INTERNAL_ERROR", said)
     seconds, memory = _used()
     told = asdict(outcome) | {"values": context.values, "output": dict(outcome.output)}
     return told | {"cpu_seconds": seconds - before[0], "peak_memory": memory}
@@ -164,16 +165,30 @@ def _open_streams(folder: Path) -> None:
 
 
 def _prepare(assignment: Assignment) -> None:
-    """Gives the process the variables and limits of an attempt."""
+    """Gives the process the variables of an attempt."""
     os.environ.update(assignment.environment)
     sys.path.append(_RUNTIME)
     sys.path[:0] = filter(None, assignment.environment.get("PYTHONPATH", "").split(os.pathsep))
-    _, most = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (assignment.memory_limit or most, most))
 
 
 def _stop(*_: object) -> None:
     raise Stopped
+
+
+@contextlib.contextmanager
+def _within(limit: int, again: bool) -> Iterator[None]:
+    """Lets what is done here be stopped, and use so many bytes."""
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    if limit and most != resource.RLIM_INFINITY:
+        limit = min(limit, most)
+    try:
+        signal.signal(signal.SIGTERM, _stop)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit or most, most))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+        # What a cluster does between its attempts is not to be interrupted.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN if again else signal.SIG_DFL)
 
 
 @contextlib.contextmanager
@@ -195,17 +210,14 @@ def _kept() -> Iterator[None]:
 def _run(context: Context, again: bool) -> Outcome:
     """Runs the task; whatever it raises is told."""
     try:
-        signal.signal(signal.SIGTERM, _stop)
-        done = _task(context)
+        with _within(context.assignment.memory_limit, again):
+            done = _task(context)
     except Stopped:
         return _stopped()
     except SystemExit as ended:
         done = _exit(ended)
     except BaseException as error:
         return _raised(context, error)
-    finally:
-        # What a cluster does between its attempts is not to be interrupted.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN if again else signal.SIG_DFL)
     if done.error is not None:
         return replace(_raised(context, done.error), message=done.message, output=done.output)
     if done.exit_code:

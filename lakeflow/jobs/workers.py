@@ -23,6 +23,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lakeflow.core.settings import SECRETS
 from lakeflow.jobs import leftovers
 from lakeflow.jobs.model import Result
 from lakeflow.jobs.tasks.context import Given, order
@@ -63,6 +64,7 @@ class _Child:
     attempt: _Attempt | None = None
     waiting: deque[_Attempt] = field(default_factory=deque)
     ending: bool = False
+    signals: int = 0
     gone: bool = False
     kill_at: float | None = None
     killed: bool = False
@@ -246,7 +248,10 @@ class Workers:
             with theirs:
                 self._server = subprocess.Popen(
                     [sys.executable, "-P", "-m", "lakeflow.jobs.forkserver", str(theirs.fileno())],
-                    env={**os.environ, leftovers.MARK: leftovers.mark(self._home)},
+                    env={
+                        **{name: os.environ[name] for name in os.environ.keys() - SECRETS},
+                        leftovers.MARK: leftovers.mark(self._home),
+                    },
                     stdin=subprocess.DEVNULL,
                     pass_fds=[theirs.fileno()],
                     start_new_session=True,
@@ -280,7 +285,8 @@ class Workers:
 
     def _go_on(self, child: _Child) -> None:
         """Gives the process of a cluster its next attempt."""
-        if child.attempt is not None or child.gone:
+        # A signal on its way is for the attempt before, and must not meet this one.
+        if child.attempt is not None or child.gone or child.signals:
             return
         if child.waiting:
             self._assign(child, child.waiting.popleft())
@@ -307,6 +313,10 @@ class Workers:
                 child.process = leftovers.process(message["pid"])
                 if child.attempt is not None:
                     _tell(child.attempt.started, child.attempt, child.process)
+            elif "signaled" in message:
+                if (found := self._children.get(message["signaled"])) is not None:
+                    found.signals -= 1
+                    self._go_on(found)
             else:
                 self._bury(self._children[message["dead"]], message)
 
@@ -384,7 +394,9 @@ class Workers:
             child.kill_at = time.monotonic() + self._grace
 
     def _signal(self, child: _Child, number: int) -> None:
+        child.gone |= number == signal.SIGKILL
         if self._line is not None:
+            child.signals += 1
             self._send(self._line, {"child": child.number, "signal": int(number)})
 
     def _end_clusters(self, text: str | None) -> None:
@@ -460,4 +472,6 @@ def _of_dead(attempt: _Attempt, report: Message) -> Outcome:
         message = f"The process was killed by {signal.Signals(-status).name} {when}."
         if status == -signal.SIGKILL:
             message += " The system does that where memory runs out; so may a person."
+        if limit := attempt.assignment.memory_limit:
+            message += f" Its memory was limited to {limit} bytes."
     return Outcome(Result.FAILED, "DRIVER_ERROR", message, values=values, exit_code=status, **used)

@@ -160,10 +160,22 @@ def _libraries(path: Path, value: Any) -> tuple[Path, ...]:
             location=location,
             hint="Write a line such as - glob: {include: transformations/**} for each.",
         )
-    return tuple(file for library in value for file in _library(path.parent, library, location))
+    return tuple(
+        file for library in value for file in library_files(path.parent, library, location)
+    )
 
 
-def _library(folder: Path, library: Any, location: Location) -> tuple[Path, ...]:
+def library_files(folder: Path, library: Any, location: Location) -> tuple[Path, ...]:
+    """The definition files that one entry of `libraries` names.
+
+    Args:
+        folder: From which relative paths are taken.
+        library: The entry.
+        location: Where it was written.
+
+    Raises:
+        ConfigurationError: It is no such entry, or there is no such file.
+    """
     match library:
         case {"glob": {"include": str(include)}} | {"file": {"path": str(include)}}:
             pass

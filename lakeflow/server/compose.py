@@ -20,7 +20,12 @@ from lakeflow.jobs.store import Reader, Store
 from lakeflow.jobs.tasks.context import Given
 from lakeflow.jobs.turn import Turn
 from lakeflow.jobs.workers import Workers
+from lakeflow.server.delivery import Delivery
+from lakeflow.server.freshness import Freshness
 from lakeflow.server.inline import Dispatch, InlineRunner
+from lakeflow.server.localise import localised, saved_query
+from lakeflow.server.publisher import SECONDS, Publication, Publisher
+from lakeflow.server.senders import Mail, send_webhook
 from lakeflow.server.senses import Senses
 from lakeflow.server.tasks import SqlTask
 
@@ -46,6 +51,7 @@ class Server:
         clock: What time it is.
         slots: Tasks that run at the same time.
         triggers: Whether schedules and the like begin runs.
+        publish_seconds: How long an event waits until it is in the tables of the history.
 
     Raises:
         ConflictError: Another server is at work in this home.
@@ -61,35 +67,57 @@ class Server:
         clock: Clock | None = None,
         slots: int = SLOTS,
         triggers: bool = True,
+        publish_seconds: float = SECONDS,
     ) -> None:
         self.home = Home(folder.absolute())
         self.settings = settings
         self._lock = HomeLock(self.home, {"address": address})
+        self._address = address
+        clock = clock or SystemClock()
+        mail = Mail(settings.smtp_url, settings.mail_from)
+        self._delivery = Delivery(
+            self.reader,
+            self.ask,
+            clock,
+            {"webhook": send_webhook, "email": mail},
+            lambda: self._address,
+        )
         self._workers = Workers(str(self.home.database), _GIVEN, at_most=slots)
         inline = InlineRunner({"sql_task": partial(SqlTask, settings)}, slots)
         types = frozenset({"sql_task"})
-        self._runner = Dispatch(inline, types, self._workers, settings.environment())
+        localise = partial(localised, self.home)
+        self._runner = Dispatch(inline, types, self._workers, settings.environment(), localise)
+        self.publisher: Publisher | None = None
         try:
             self._store = Store(self.home.database)
             self.scheduler = Scheduler(
                 self._store,
                 self._runner,
                 self.home,
-                clock or SystemClock(),
+                clock,
                 slots=slots,
-                listeners=listeners,
+                listeners=[self._publish, *listeners],
                 triggers=triggers,
+                posted=self._delivery.wake,
             )
             self.scheduler.recover()
         except BaseException:
             self._runner.close()
             self._lock.release()
             raise
+        self.publisher = Publisher(Publication(self.home, settings, clock), publish_seconds)
         self.failure: BaseException | None = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="scheduler", daemon=True)
         self._thread.start()
-        self._senses = Senses(self.scheduler, settings) if triggers else None
+        self._delivery.start()
+        saved = partial(saved_query, self.home)
+        self._senses = Senses(self.scheduler, settings, saved) if triggers else None
+        self._freshness = Freshness(self.scheduler, self.home, settings) if triggers else None
+
+    def _publish(self, event: JobEvent) -> None:
+        if self.publisher is not None:
+            self.publisher.heard(event)
 
     def _serve(self) -> None:
         try:
@@ -131,7 +159,10 @@ class Server:
     @property
     def user(self) -> str:
         """Who works here: there is one user, whoever started the server."""
-        return getpass.getuser()
+        try:
+            return getpass.getuser()
+        except (KeyError, OSError):  # a user id without a name, as in containers
+            return "me"
 
     def reader(self) -> Reader:
         """Reads what it knows; one for each thread, closed by whoever asked for it."""
@@ -139,7 +170,16 @@ class Server:
 
     def tell_address(self, address: str) -> None:
         """Says where the API is, to those who meet the lock."""
+        self._address = address
         self._lock.tell({"address": address})
+
+    def end_cluster(self, name: str) -> None:
+        """Ends a process that tasks share, once those that it was given have ended."""
+        self._runner.end_cluster(name)
+
+    def wait(self) -> None:
+        """Waits until the scheduler has ended, by itself or because it was closed."""
+        self._thread.join()
 
     def __enter__(self) -> Self:
         return self
@@ -153,11 +193,18 @@ class Server:
         self.close()
 
     def close(self) -> None:
-        """Stops every task, without an end to its run; the next server goes on with them."""
-        if self._senses is not None:
-            self._senses.close()
+        """Stops every task, without an end to its run; the next server goes on with them.
+
+        What somebody is to be told now is waited for, some seconds at most.
+        """
+        for looking in (self._senses, self._freshness):
+            if looking is not None:
+                looking.close()
+        self._delivery.close()
         self.scheduler.close()
         self._thread.join()
         self._runner.close()
+        if self.publisher is not None:
+            self.publisher.close()
         self._store.close()
         self._lock.release()

@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lakeflow.core.errors import ConfigurationError
+from lakeflow.core.location import Location
 from lakeflow.core.names import nearest
+from lakeflow.jobs import tree
+from lakeflow.jobs.checkout import check_git_source
 from lakeflow.jobs.control import change_job, create_job, delete_job
 from lakeflow.jobs.declared import Declared, Name, Resource
 from lakeflow.jobs.deploy import (
@@ -24,12 +28,14 @@ from lakeflow.jobs.deploy import (
     write_state,
 )
 from lakeflow.jobs.model import JsonValue
+from lakeflow.jobs.notices import check_notices
 from lakeflow.jobs.reading import read_job
 from lakeflow.jobs.references import check
-from lakeflow.jobs.rows import JobRow
+from lakeflow.jobs.rows import DocumentRow, JobRow
 from lakeflow.jobs.turn import Turn
 from lakeflow.server.compose import Server
-from lakeflow.server.projects import project_file
+from lakeflow.server.freshness import expect, forget
+from lakeflow.server.projects import pipeline_id, saved_pipeline
 
 
 def source_of(declared: Declared) -> str:
@@ -45,8 +51,7 @@ def state_file(home: Path, declared: Declared) -> Path:
 
 def plan_of(home: Path, declared: Declared) -> Plan:
     """What a deployment would do."""
-    for job in declared.jobs.values():
-        check_job(job)
+    check_jobs(declared)
     return make_plan(read_state(state_file(home, declared)), declared)
 
 
@@ -76,16 +81,29 @@ def deploy(server: Server, declared: Declared, only: Collection[str] = ()) -> Pl
     return plan
 
 
-def check_job(job: Resource) -> None:
-    """Refuses a job that could not be saved.
+def check_jobs(declared: Declared, only: Collection[str] = ()) -> None:
+    """Refuses jobs that could not be saved.
+
+    Args:
+        declared: What the project says.
+        only: Keys of the jobs that matter; all if empty.
 
     Raises:
         ConfigurationError: It names the file and line.
     """
-    read_job(job.settings, strict=False, locate=lambda path: job.locate(*path))
-    for error in check(job.settings):
-        error.location = error.location or job.locate()
-        raise error
+    names = set(_spoken_of(declared, only)) if only else declared.resources.keys()
+    for job in declared.jobs.values():
+        if job.name not in names:
+            continue
+        read_job(job.settings, strict=False, locate=partial(_place, job))
+        notices = check_notices(job.settings, strict=False)
+        for error in (*check(job.settings), *notices, *check_git_source(job.settings)):
+            error.location = error.location or job.locate()
+            raise error
+
+
+def _place(job: Resource, path: tree.Path) -> Location:
+    return job.locate(*path)
 
 
 def _spoken_of(declared: Declared, keys: Collection[str]) -> Iterator[Name]:
@@ -122,6 +140,10 @@ class _Deployment:
             if step.action is Action.DELETE:
                 if kind == "jobs" and self._turn.store.find(JobRow, int(step.id)) is not None:
                     delete_job(self._server.scheduler, self._turn, int(step.id))
+                elif kind == "pipelines":
+                    self._turn.store.delete(DocumentRow, "key = ?", (f"pipelines/{step.id}",))
+                elif kind == "freshness":
+                    forget(self._turn, str(step.id))
                 del self._deployed[step.name]
                 continue
             resource = resources[step.name]
@@ -129,8 +151,9 @@ class _Deployment:
                 case "jobs":
                     made: JsonValue = self._job(key, resource)
                 case "pipelines":
-                    folder = self._server.home.folder / "pipelines"
-                    made = str(project_file(folder, resource, self._declared.folder))
+                    made = self._pipeline(key, resource)
+                case "freshness":
+                    made = expect(self._turn, source_of(self._declared), resource.settings)
                 case _:
                     made = f"{kind}.{key}"
             self._deployed[step.name] = Deployed(made, content(resource), resource.references)
@@ -151,6 +174,19 @@ class _Deployment:
             key=key,
             source=source,
         )
+
+    def _pipeline(self, key: str, resource: Resource) -> str:
+        made = pipeline_id(source_of(self._declared), key)
+        name = f"pipelines/{made}"
+        before = self._turn.store.find(DocumentRow, name)
+        value = saved_pipeline(resource, self._declared.folder)
+        value["spec"]["id"] = made
+        if before is None:
+            value |= {"created": self._turn.now, "creator": self._server.user}
+        else:
+            value = {**before.value, **value}
+        self._turn.store.put(DocumentRow(name, "pipelines", value, self._turn.now))
+        return made
 
     def _settings(self, resource: Resource) -> Mapping[str, JsonValue]:
         """Settings in which other resources have their ids."""

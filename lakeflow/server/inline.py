@@ -102,6 +102,7 @@ class Dispatch:
         types: What that is.
         workers: Runs all else.
         environment: Variables of every worker.
+        localise: Puts what lies on this machine in the place of names that only a server knows.
     """
 
     def __init__(
@@ -110,14 +111,22 @@ class Dispatch:
         types: frozenset[str],
         workers: Runner,
         environment: Mapping[str, str],
+        localise: Callable[[Assignment], Assignment],
     ) -> None:
         self._inline = inline
         self._types = types
         self._workers = workers
         self._environment = environment
+        self._localise = localise
 
     def start(self, assignment: Assignment, started: Started, ended: Ended) -> None:
         """Begins an attempt."""
+        try:
+            assignment = self._localise(assignment)
+        except TaskError as error:
+            outcome = Outcome(Result.FAILED, error.code, str(error))
+            ended(assignment.attempt, assignment.epoch, outcome)
+            return
         if assignment.type in self._types:
             self._inline.start(assignment, started, ended)
             return

@@ -1,47 +1,50 @@
-"""Project files for pipelines that are declared elsewhere: in `lakeflow.yml` or through the API."""
+"""Pipelines that a project declares, as the Pipelines API keeps them."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lakeflow.core.errors import UnsupportedError
 from lakeflow.jobs.declared import Resource
+from lakeflow.pipelines.spec import find_project
+from lakeflow.server.pipeline_project import engine_name
 
-_KEPT = ("catalog", "schema", "database", "configuration")
 
-
-def project_file(folder: Path, resource: Resource, root: Path) -> Path:
-    """What the engine runs for a pipeline: its own path, or a project file that is written for it.
+def pipeline_id(source: str, key: str) -> str:
+    """The id of a pipeline: the same in every deployment.
 
     Args:
-        folder: Where the file is written.
+        source: The project; see `deploy.source_of`.
+        key: Of the pipeline in it.
+    """
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{source}/{key}"))
+
+
+def saved_pipeline(resource: Resource, root: Path) -> dict[str, Any]:
+    """What is kept of a pipeline, with its paths made absolute.
+
+    Args:
         resource: The pipeline as it is declared.
         root: Folder against which its paths are taken.
 
     Raises:
+        ConfigurationError: There is nothing to run at its path.
         UnsupportedError: A library of it cannot be run.
     """
-    import yaml
-
-    settings = resource.settings
-    if "path" in settings:
-        return (root / str(settings["path"])).absolute()
-    name = str(settings.get("name") or resource.key)
-    text: dict[str, Any] = {"name": name}
-    text |= {field: settings[field] for field in _KEPT if settings.get(field)}
-    if "target" in settings:
-        text["schema"] = settings["target"]
-    text["libraries"] = [_library(each, root, resource) for each in settings.get("libraries") or ()]
-    path = folder / f"{resource.key}.yml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(text, sort_keys=False), encoding="utf-8")
-    return path
+    spec: dict[str, Any] = {"name": resource.key, **resource.settings}
+    if "path" in spec:
+        spec["path"] = str((root / str(spec["path"])).absolute())
+        return {"spec": spec, "engine_name": find_project(Path(spec["path"])).name}
+    spec["libraries"] = [_library(each, root, resource) for each in spec.get("libraries") or ()]
+    if "root_path" in spec:
+        spec["root_path"] = str((root / str(spec["root_path"])).absolute())
+    return {"spec": spec, "engine_name": engine_name(str(spec["name"]))}
 
 
 def _library(library: Mapping[str, Any], root: Path, resource: Resource) -> dict[str, Any]:
-    """A library with its path made absolute."""
     match library:
         case {"file": {"path": str(path)}} | {"notebook": {"path": str(path)}}:
             return {"file": {"path": str((root / path).absolute())}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,14 +25,20 @@ class Senses:
     Args:
         scheduler: Is told what was found.
         settings: Which lakehouse.
+        saved: The text of a saved query, by its id.
         seconds: Between two looks.
     """
 
     def __init__(
-        self, scheduler: Scheduler, settings: Settings, seconds: float = POLL / 1000
+        self,
+        scheduler: Scheduler,
+        settings: Settings,
+        saved: Callable[[str], str | None] = lambda _: None,
+        seconds: float = POLL / 1000,
     ) -> None:
         self._scheduler = scheduler
         self._settings = settings
+        self._saved = saved
         self._seconds = seconds
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="senses", daemon=True)
@@ -77,7 +83,8 @@ class Senses:
         from lakeflow.core.values import json_value
         from lakeflow.engine.session import Session
 
-        found = Session(self._settings).query(Path(query_id).read_text(encoding="utf-8"))
+        text = self._saved(query_id) or Path(query_id).read_text(encoding="utf-8")
+        found = Session(self._settings).query(text)
         kinds = [from_arrow(kind) for kind in found.schema.types]
         return [
             [json_value(value, kind) for value, kind in zip(row, kinds, strict=True)]

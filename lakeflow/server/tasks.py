@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakeflow.core.errors import LakeflowError, TaskError
@@ -13,6 +14,7 @@ from lakeflow.core.settings import Settings
 from lakeflow.jobs.work import Assignment
 
 if TYPE_CHECKING:
+    from lakeflow.engine.pipeline import Pipeline
     from lakeflow.engine.update import UpdateResult
     from lakeflow.jobs.tasks.context import Context
 
@@ -101,7 +103,7 @@ def run_pipeline(settings: Mapping[str, Any], context: Context) -> Mapping[str, 
     """One update of a pipeline, in a worker.
 
     Args:
-        settings: Of the task; `pipeline_id` is a path relative to the root of the job.
+        settings: Of the task, as `localise` has left them.
         context: Of the task; is told the counts of the update as task values.
 
     Returns:
@@ -110,31 +112,45 @@ def run_pipeline(settings: Mapping[str, Any], context: Context) -> Mapping[str, 
     Raises:
         TaskError: There is no such pipeline, or a flow failed.
     """
-    from lakeflow.engine.pipeline import Pipeline
     from lakeflow.engine.session import Session
 
-    path = context.assignment.root / str(context.required("pipeline_id"))
-    if not path.exists():
-        raise TaskError(
-            f"pipeline_task.pipeline_id: there is no pipeline {path}.",
-            "RESOURCE_NOT_FOUND",
-            hint=f"Relative paths are taken against {context.assignment.root}.",
-        )
-    pipeline = Pipeline.at(path)
-    given = settings.get("parameters") or {}
-    configuration = {**pipeline.project.configuration, **given}
-    pipeline = replace(pipeline, project=replace(pipeline.project, configuration=configuration))
-    session = Session(Settings.load(), listeners=[_say])
+    update_id = str(settings["update_id"])
+    session = Session(Settings.load(), listeners=[_say], new_id=lambda: update_id)
     signal.signal(signal.SIGTERM, lambda *_: session.stop())
     selection = settings.get("full_refresh_selection") or ()
+    full_refresh = "all" if settings.get("full_refresh") else selection
     try:
-        result = session.run(
-            pipeline, full_refresh="all" if settings.get("full_refresh") else selection
-        )
+        pipeline = _pipeline(settings, context)
+        if settings.get("validate_only"):
+            session.plan(pipeline, full_refresh=full_refresh)
+            return {}
+        result = session.run(pipeline, full_refresh=full_refresh, begun_by=settings["begun_by"])
+    except TaskError:
+        raise
     except LakeflowError as error:
         code = "INVALID_RUN_CONFIGURATION" if error.exit_code == 2 else "RUN_EXECUTION_ERROR"
         raise TaskError(str(error), code) from error
     return _told(result, context)
+
+
+def _pipeline(settings: Mapping[str, Any], context: Context) -> Pipeline:
+    """The pipeline that a task updates: one of the API, or one that lies at a path."""
+    from lakeflow.engine.pipeline import Pipeline
+    from lakeflow.server.pipeline_project import project_of
+
+    if "saved" in settings:
+        project = project_of(settings["saved"], Path(settings["workspace"]))
+    else:
+        path = context.assignment.root / str(context.required("pipeline_id"))
+        if not path.exists():
+            raise TaskError(
+                f"pipeline_task.pipeline_id: there is no pipeline {path}.",
+                "RESOURCE_NOT_FOUND",
+                hint=f"Relative paths are taken against {context.assignment.root}.",
+            )
+        project = Pipeline.at(path).project
+    configuration = {**project.configuration, **(settings.get("parameters") or {})}
+    return Pipeline(project.name, replace(project, configuration=configuration))
 
 
 def _told(result: UpdateResult, context: Context) -> Mapping[str, Any]:
@@ -160,6 +176,7 @@ def _told(result: UpdateResult, context: Context) -> Mapping[str, Any]:
         "pipeline_output": {
             "update_id": result.update_id,
             "state": result.state,
+            "lease_epoch": result.epoch,
             "flows": [
                 {"name": flow.name, "state": flow.state, "rows": flow.rows} for flow in result.flows
             ],

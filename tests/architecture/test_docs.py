@@ -14,6 +14,7 @@ import pytest
 from lakeflow.cli.interrupt import INTERRUPTED
 from lakeflow.cli.main import COMMANDS, UNEXPECTED, group
 from lakeflow.core.settings import Settings
+from lakeflow.jobs.fields import ELSEWHERE, TASK_TYPES
 from lakeflow.jobs.shapes import BUNDLE, PROJECT, TARGET
 from lakeflow.jobs.triggers import FIELDS
 from lakeflow.jobs.variables import KEYS as VARIABLE_KEYS
@@ -107,6 +108,23 @@ def test_every_key_of_a_file_that_declares_jobs_is_in_the_docs(root, start, keys
     table = text[text.index(start) :].partition("\n|")[2].partition("\n\n")[0]
     found = re.findall(r"^\| `(\w+)` \| (?:done|recorded|refused) \|", table, re.MULTILINE)
     assert sorted(found) == sorted(keys)
+
+
+@pytest.mark.parametrize("kind", TASK_TYPES)
+def test_every_field_of_a_task_is_in_the_docs(root, kind):
+    """With what becomes of it; a type that only runs elsewhere has no fields here."""
+    text = (root / "docs/tasks.md").read_text()
+    found = re.search(rf"^## [\w ]*\b{kind}\b.*?$(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    assert found is not None
+    table = found[1].partition("| Field |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| (`.*?`) \| (\w+) \|", table, re.MULTILINE)
+    said = {(name, status) for names, status in rows for name in re.findall(r"`(\w+)`", names)}
+    assert said == {(field.name, field.status) for field in TASK_TYPES[kind]}
+
+
+def test_every_type_of_task_that_only_runs_elsewhere_is_in_the_docs(root):
+    text = (root / "docs/tasks.md").read_text()
+    assert [kind for kind in ELSEWHERE if f"`{kind}`" not in text] == []
 
 
 def test_every_folder_of_tests_is_in_their_document(root, files):

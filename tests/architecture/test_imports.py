@@ -58,3 +58,9 @@ def test_help_loads_nothing_heavy(arguments):
         f"assert run_command({arguments}, open_session) == 0"
     )
     assert loaded.isdisjoint({*HEAVY, "asyncio", "lakeflow.engine", "lakeflow.tables"})
+
+
+def test_the_fork_server_loads_nothing_that_a_fork_would_break():
+    loaded = loaded_after("from lakeflow.jobs import forkserver, worker\nworker.load()")
+    assert loaded.isdisjoint({*HEAVY, "asyncio", "psutil", "lakeflow.engine", "lakeflow.tables"})
+    assert "lakeflow.jobs" in loaded

@@ -8,18 +8,24 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
+from deltalake import DeltaTable
 
 from lakeflow.core.failpoints import NAMES
 from lakeflow.jobs.leftovers import MARK
 from lakeflow.jobs.model import Result
-from lakeflow.jobs.rows import AttemptRow, RunRow, TickRow
+from lakeflow.jobs.rows import AttemptRow, JobEvent, NoticeRow, RunRow, TickRow
 from lakeflow.jobs.store import Reader
+from tests.unit.server.receivers import Receiver
 
-POINTS = sorted(name for name in NAMES if name.startswith("jobs."))
+ANYWHERE = sorted(name for name in NAMES if name.startswith("jobs."))
+PUBLISHING = ["jobs.history.read", "jobs.history.staged", "jobs.history.committed"]
+POINTS = sorted({*ANYWHERE} - {each for each in ANYWHERE if each.startswith("jobs.history.")})
 SOONEST = 2.0
 """Seconds from the start of a server to its first task, that the issue asks for."""
 
@@ -27,16 +33,18 @@ SOONEST = 2.0
 class Hunt:
     """A home whose server is started until all is done."""
 
-    def __init__(self, home: Path, tally: Counter[str]) -> None:
+    def __init__(self, home: Path, receiver: Receiver, tally: Counter[str]) -> None:
         self.home = home
+        self.receiver = receiver
         self.tally = tally
         self.runs = 3
 
     def start(self, failpoint: str = "", seconds: float | None = None) -> int:
         """Runs a server to its end; kills it after some seconds."""
         (self.home / "first-work").unlink(missing_ok=True)
+        about = [str(self.home), str(self.runs), self.receiver.url]
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.jobserver", str(self.home), str(self.runs)],
+            [sys.executable, "-m", "tests.faults.jobserver", *about],
             env={**os.environ, "LAKEFLOW_FAILPOINT": failpoint},
             stderr=subprocess.PIPE,
         )
@@ -70,6 +78,7 @@ class Hunt:
         self._nothing_is_left()
         reader = Reader(self.home / "jobs.db")
         self._check_ticks(reader)
+        self._check_notices(reader)
         runs = reader.select(RunRow, "type = 'JOB_RUN' AND trigger = 'ONE_TIME'")
         accepted = [line.split() for line in (self.home / "accepted").read_text().splitlines()]
         named = {row.token: row.run_id for row in runs}
@@ -86,15 +95,47 @@ class Hunt:
             newest = {(each.task_key, each.iteration): each.result for each in attempts}
             assert newest.pop(("no", None)) is Result.EXCLUDED
             assert set(newest.values()) == {Result.SUCCESS}
-            for key in ("first", "yes", "last", "fan.1", "fan.2", "fan.3"):
-                assert effects[f"{row.run_id}.{key}"] >= 1
+            keys = ("first", "yes", "last", "fan.1", "fan.2", "fan.3")
+            assert [key for key in keys if not effects[f"{row.run_id}.{key}"]] == []
             good = Counter(
                 (each.task_key, each.iteration)
                 for each in attempts
                 if each.result is Result.SUCCESS and each.task_key != "fan"
             )
             assert set(good.values()) == {1}, "what has succeeded does not run again"
+        self._check_history(reader)
         reader.close()
+
+    def _check_notices(self, reader: Reader) -> None:
+        """Each start and end of a run that told of itself is told to the receiver as well."""
+        notices = reader.select(NoticeRow)
+        assert {each.state for each in notices} == {"DELIVERED"}
+        got = {(each.body["notice_id"], each.path) for each in self.receiver.requests}
+        assert {(each.notice_id, urlsplit(each.recipient).path) for each in notices} == got
+        ours = "job_id IN (SELECT job_id FROM jobs WHERE key = 'hunted') AND type = ?"
+        started = reader.count(JobEvent, ours, ("run.started",))
+        ended = [each.message for each in reader.select(JobEvent, ours, ("run.ended",))]
+        failed = sum(message.startswith("FAILED") for message in ended)
+        assert len(ended) - failed == self.runs
+        assert started == len(ended)
+        expected = {"/start": started, "/failure": failed, "/success": self.runs}
+        assert Counter(path for _, path in got) == {k: n for k, n in expected.items() if n}
+
+    def _check_history(self, reader: Reader) -> None:
+        """The last server has published every end, each once."""
+        attempts = [row.attempt for row in reader.select(AttemptRow)]
+        ends = Counter({row.run_id: row.repairs + 1 for row in reader.select(RunRow)})
+        told = Counter(map(int, self._published("job_run_timeline")))
+        self.tally["doubled"] += (told - ends).total()
+        self.tally["lost"] += (ends - told).total()
+        assert told == ends
+        assert sorted(map(int, self._published("job_task_run_timeline"))) == sorted(attempts)
+        assert len(self._published("jobs", "job_id")) == 2
+
+    def _published(self, table: str, column: str = "run_id") -> list[str]:
+        path = self.home / "lakehouse/system/lakeflow" / table
+        found: list[str] = DeltaTable(path).to_pyarrow_table()[column].to_pylist()
+        return found
 
     def _check_ticks(self, reader: Reader) -> None:
         """Each minute from the first tick to the last has one, and each tick one run."""
@@ -110,9 +151,10 @@ class Hunt:
 
 
 @pytest.fixture
-def hunt(tmp_path: Path, tally: Counter[str]) -> Hunt:
+def hunt(tmp_path: Path, tally: Counter[str]) -> Iterator[Hunt]:
     """A server without jobs."""
-    return Hunt(tmp_path, tally)
+    with Receiver() as receiver:
+        yield Hunt(tmp_path, receiver, tally)
 
 
 def test_a_server_that_nobody_kills(hunt: Hunt) -> None:
@@ -134,13 +176,21 @@ def test_a_server_killed_at_a_failpoint(hunt: Hunt, point: str, nth: int) -> Non
     hunt.check()
 
 
+@pytest.mark.parametrize("nth", [1, 2, 5])
+@pytest.mark.parametrize("point", PUBLISHING)
+def test_a_server_killed_while_it_publishes(hunt: Hunt, point: str, nth: int) -> None:
+    assert hunt.start(f"{point}:{nth}:kill") == -signal.SIGKILL
+    assert hunt.start() == 0
+    hunt.check()
+
+
 def hunted(hunt: Hunt, seed: int, kills: int) -> None:
     """Kills a server so many times, at passages and moments taken by chance."""
     chance = random.Random(seed)
     print(f"seed {seed}")
     while hunt.tally["kills"] < kills:
         if chance.random() < 0.8:
-            point = chance.choice(POINTS)
+            point = chance.choice(ANYWHERE)
             code = hunt.start(f"{point}:{chance.randint(1, 5)}:kill")
         else:
             code = hunt.start(seconds=chance.uniform(0.1, 0.8))

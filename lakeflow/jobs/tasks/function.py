@@ -19,6 +19,12 @@ def run(context: Context) -> Done:
     sys.path.insert(0, str(context.assignment.root))
     namespace(context, dict(context.assignment.parameters), run_notebook)
     function = load(str(context.required("main")))
+    if isinstance(function, type):
+        raise TaskError(
+            f"python_operator_task.main: {context.settings['main']} is a class.",
+            "INVALID_RUN_CONFIGURATION",
+            hint="Name a function that makes an instance and does the work.",
+        )
     found = function(**_arguments(context))
     if inspect.iscoroutine(found):
         import asyncio

@@ -13,9 +13,7 @@ def run(context: Context) -> Done:
     """Runs the class's `main`."""
     main = str(context.required("main_class_name"))
     root = context.assignment.root
-    named = [each["jar"] for each in context.assignment.libraries if "jar" in each]
-    if old := context.settings.get("jar_uri"):
-        named.append(old)
+    named = (each["jar"] for each in context.assignment.libraries if "jar" in each)
     paths = [root / str(each).removeprefix("file:") for each in named]
     for path in paths:
         if not path.is_file():

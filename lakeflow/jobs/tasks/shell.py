@@ -9,6 +9,8 @@ from lakeflow.jobs.tasks.context import Context, Done
 def run(context: Context) -> Done:
     """Runs the command in the folder of the job."""
     command = context.required("command")
+    parameters = [str(each) for each in context.settings.get("parameters") or ()]
     if isinstance(command, str):
-        return program.run([program.shell(), "-c", command], context.assignment.root)
-    return program.run([str(word) for word in command], context.assignment.root)
+        shell = program.shell()
+        return program.run([shell, "-c", command, shell, *parameters], context.assignment.root)
+    return program.run([*map(str, command), *parameters], context.assignment.root)

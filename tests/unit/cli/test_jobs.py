@@ -7,9 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from databricks.sdk import WorkspaceClient
+
+from tests.unit.server.receivers import Receiver
 
 PROJECT = """
 name: shop
@@ -128,7 +132,7 @@ def test_ctrl_c_cancels_the_run(shop: Path) -> None:
 
 
 def test_a_job_without_local_says_what_to_do(shop: Path) -> None:
-    assert "--local" in jobs(shop, "run", "nightly", code=2)
+    assert "add --local" in jobs(shop, "run", "nightly", code=2)
 
 
 def test_names_that_are_not_there(shop: Path) -> None:
@@ -203,3 +207,100 @@ def test_a_python_file_of_jobs_whose_job_runs_another_with_a_function(shop: Path
     said = jobs(shop, "run", "parent", "--local", "--project", "work.py")
     assert "SUCCESS" in said
     assert (shop / "said").read_text() == "parent"
+
+
+def test_a_local_run_tells_who_is_to_be_told(tmp_path: Path) -> None:
+    with Receiver() as receiver:
+        job = {
+            "webhook_notifications": {"on_success": [{"id": f"{receiver.url}/hush"}]},
+            "email_notifications": {"on_start": ["ann@example.org"]},
+            "health": {
+                "rules": [
+                    {"metric": "STREAMING_BACKLOG_FILES", "op": "GREATER_THAN", "value": 1},
+                ]
+            },
+            "tasks": [{"task_key": "a", "shell_task": {"command": "true"}}],
+        }
+        text = json.dumps({"name": "shop", "jobs": {"nightly": job}})
+        (tmp_path / "lakeflow.yml").write_text(text)
+        said = jobs(tmp_path, "run", "nightly", "--local")
+        (request,) = receiver.requests
+    assert request.body["result_state"] == "SUCCESS"
+    assert "warning nightly: health.rules[0]: STREAMING_BACKLOG_FILES is kept" in said
+    assert "NOT TOLD" in said
+    assert "Set LAKEFLOW_SMTP_URL" in said
+    assert "hush" not in said
+
+
+@pytest.fixture
+def served(shop: Path) -> Iterator[Path]:
+    """The shop, with a server at work in its home."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lakeflow", "serve", "--port", "0"],
+        cwd=shop,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "LAKEFLOW_HOME": str(shop / "home")},
+    )
+    assert process.stdout is not None
+    while not process.stdout.readline().startswith("Listening"):
+        assert process.poll() is None
+    yield shop
+    process.terminate()
+    process.communicate(timeout=60)
+    assert process.returncode in (0, 130)
+
+
+def test_jobs_of_a_server(served: Path) -> None:
+    assert "create     jobs.nightly" in lakeflow(served, "deploy")
+    said = jobs(served, "run", "nightly", code=1)
+    assert "load                      SUCCESS" in said
+    assert "check FAILED (RUN_EXECUTION_ERROR)" in said
+    assert "is already at work" in jobs(served, "run", "nightly", "--local", code=1)
+    (run,) = runs(served)
+    (served / "good").touch()
+    assert "SUCCESS" in jobs(served, "repair", str(run["run_id"]))
+    number = jobs(served, "run", "nightly", "--only", "load", "--no-wait").strip()
+    jobs(served, "cancel", number)
+    said = jobs(served, "run", "nightly", "--param", "dya=friday", code=2)
+    assert "Did you mean 'day'?" in said
+    jobs(served, "pause", "nightly")
+    assert "pause_status: PAUSED" in jobs(served, "show", "nightly")
+    jobs(served, "resume", "nightly")
+    assert "pause_status: UNPAUSED" in jobs(served, "show", "nightly")
+    day = "day={{backfill.iso_date}}"
+    words = ["--from", "2026-03-01", "--to", "2026-03-04", "--param", day]
+    made = jobs(served, "backfill", "nightly", *words, "--json")
+    windows = [json.loads(line)["window_start"] for line in made.splitlines()]
+    assert windows == [f"2026-03-0{n}T01:30:00+00:00" for n in (1, 2, 3)]
+    days = {run["parameters"]["day"] for run in runs(served)}
+    assert days >= {"2026-03-01", "2026-03-02", "2026-03-03"}
+    said = jobs(served, "backfill", "nightly", "--from", "2026-01-01", "--to", "2027-01-01", code=2)
+    assert "more than 100 runs" in said
+    assert "There is no run" in jobs(served, "why", "12345", code=2)
+    assert "does not exist" in jobs(served, "cancel", "12345", code=2)
+
+
+def test_pipelines_of_a_project_are_those_of_the_api(served: Path) -> None:
+    (served / "orders.sql").write_text("CREATE MATERIALIZED VIEW orders AS SELECT 1 AS id;")
+    (served / "lakeflow.yml").write_text(
+        "name: shop\npipelines:\n  one: {path: orders.sql}\n"
+        "  two: {schema: gold, libraries: [{file: {path: orders.sql}}]}\n"
+        "jobs:\n  load:\n    tasks:\n"
+        "      - {task_key: a, pipeline_task: {pipeline_id: one}}\n"
+        "      - {task_key: b, pipeline_task: {pipeline_id: '${resources.pipelines.two.id}'}}\n"
+    )
+    lakeflow(served, "deploy")
+    assert "SUCCESS" in jobs(served, "run", "load")
+    assert "1" in lakeflow(served, "query", "SELECT id FROM orders")
+    assert "1" in lakeflow(served, "query", "SELECT id FROM gold.orders")
+    address = json.loads((served / "home" / "server.lock").read_text())["address"]
+    token = (served / "home" / "token").read_text().strip()
+    client = WorkspaceClient(host=address, token=token)
+    named = {each.name: each.pipeline_id for each in client.pipelines.list_pipelines()}
+    assert set(named) == {"one", "two"}
+    (update,) = client.pipelines.list_updates(named["two"]).updates
+    assert str(update.state.value) == "COMPLETED"
+    (served / "lakeflow.yml").write_text("name: shop\njobs: {}\n")
+    lakeflow(served, "deploy")
+    assert list(client.pipelines.list_pipelines()) == []

@@ -82,7 +82,7 @@ def test_parameters_of_the_job_reach_named_ones_and_beat_them(begin, wheel):
 
 
 def test_other_types_find_the_environment_as_well_and_ours_behind_it(begin, script, wheel):
-    libraries = ({"dependencies": [str(wheel)]},)
+    libraries = ({"requirement": str(wheel)},)
     shell = begin("shell_task", {"command": "start-tool from the shell"}, libraries=libraries)
     python = script(
         "import tool, lakeflow, psutil\nprint(lakeflow.__file__)", libraries=libraries, cluster="c"
@@ -147,10 +147,11 @@ def test_libraries_of_other_kinds_are_refused(tmp_path, library, said):
 
 def test_what_an_installer_is_asked_for(tmp_path):
     (tmp_path / "requirements.txt").touch()
+    lines = ["b>=2", "-r requirements.txt", "-e ./own", "./dist/c.whl", "--pre"]
     libraries = [
         {"pypi": {"package": "a==1", "repo": "https://example.org/simple"}},
         {"requirements": "requirements.txt"},
-        {"dependencies": ["b>=2", "-r requirements.txt", "-e ./own", "./dist/c.whl", "--pre"]},
+        *({"requirement": line} for line in lines),
         {"jar": "d.jar"},
     ]
     root = str(tmp_path)

@@ -91,10 +91,15 @@ def test_nothing_is_left_of_a_killed_server(server):
 
 
 def test_a_sweep_ends_what_a_killed_server_and_its_fork_server_left(server):
+    sessions = {each.pid: os.getsid(each.pid) for each in server.all}
+    attempts = {each.pid for each in server.processes.values()}
     server.fork_server.suspend()
     server.kill()
     server.fork_server.kill()
-    assert marked(server.home), "there is nothing to sweep"
+    leftovers.wait(each for each in server.all if sessions[each.pid] in attempts)
+    left = marked(server.home)
+    assert left, "there is nothing to sweep"
+    assert not any(sessions[each.pid] in attempts for each in left), "the guard did not see it"
     other = Workers(uuid.uuid4().hex)
     other.sweep({})
     assert marked(server.home), "a sweep of another home must not touch these"

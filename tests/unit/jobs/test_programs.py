@@ -10,9 +10,10 @@ import sys
 
 import pytest
 
+from lakeflow.jobs import fields
 from lakeflow.jobs.model import Result
 from lakeflow.jobs.tasks.context import Given
-from lakeflow.jobs.worker import ELSEWHERE
+from lakeflow.jobs.worker import ELSEWHERE, MODULES
 from lakeflow.jobs.workers import Workers
 
 JAVA = """
@@ -109,13 +110,16 @@ def test_a_missing_language_is_named(begin, tmp_path, without_programs, kind, pr
     assert "Install" in outcome.message
 
 
-@pytest.mark.parametrize("command", ["echo $GIVEN; exit 3", ["sh", "-c", "echo $GIVEN; exit 3"]])
+@pytest.mark.parametrize(
+    "command", ["echo $GIVEN $1; exit 3", ["sh", "-c", "echo $GIVEN $1; exit 3", "sh"]]
+)
 def test_a_shell_command(begin, command):
-    attempt = begin("shell_task", {"command": command}, environment={"GIVEN": "x"})
+    settings = {"command": command, "parameters": ["y"]}
+    attempt = begin("shell_task", settings, environment={"GIVEN": "x"})
     outcome = attempt.wait()
     assert (outcome.result, outcome.exit_code) == (Result.FAILED, 3)
     assert outcome.code == "RUN_EXECUTION_ERROR"
-    assert attempt.stdout == "x\n"
+    assert attempt.stdout == "x y\n"
 
 
 def test_a_command_that_is_killed_says_by_what(begin):
@@ -189,6 +193,13 @@ def test_dbt_that_is_not_installed_is_named(begin, tmp_path, without_programs):
     outcome = begin("dbt_task", settings, environment=without_programs).wait()
     assert "The program dbt is not on the PATH" in outcome.message
     assert "dbt-duckdb" in outcome.message
+
+
+def test_each_type_that_is_read_runs_or_is_refused():
+    handed_in = {"alert_task", "pipeline_task", "sql_task"}
+    control = {"condition_task", "for_each_task", "run_job_task"}
+    assert {*MODULES, *handed_in, *control} == set(fields.TASK_TYPES)
+    assert set(ELSEWHERE) == set(fields.ELSEWHERE)
 
 
 @pytest.mark.parametrize("kind", ELSEWHERE)

@@ -233,6 +233,7 @@ def test_settings_that_are_not_there_are_named(begin):
 def test_a_function_is_called_with_its_parameters(begin, tmp_path):
     (tmp_path / "steps.py").write_text(
         "async def later(): return 2\ndef add(left, right): return f'{left}{right}'\n"
+        "class Step: pass\n"
     )
     parameters = [{"name": "left", "value": "a"}, {"name": "right", "value": "b"}]
     added = begin("python_operator_task", {"main": "steps.add", "parameters": parameters}).wait()
@@ -240,12 +241,17 @@ def test_a_function_is_called_with_its_parameters(begin, tmp_path):
     assert begin("python_operator_task", {"main": "steps:later"}).wait().output == {"result": 2}
     wrong = begin("python_operator_task", {"main": "steps.ad"}).wait()
     assert wrong.code == "RESOURCE_NOT_FOUND"
+    kind = begin("python_operator_task", {"main": "steps.Step"}).wait()
+    assert kind.code == "INVALID_RUN_CONFIGURATION"
+    assert "is a class" in kind.message
 
 
 def test_memory_is_limited(script):
     outcome = script("data = bytearray(400 << 20)", memory_limit=200 << 20).wait()
     assert outcome.result is Result.FAILED
     assert f"limit of {200 << 20} bytes" in outcome.message
+    aborted = script("import os; os.abort()", memory_limit=200 << 20).wait()
+    assert f"limited to {200 << 20} bytes" in aborted.message
     assert script("data = bytearray(400 << 20)").wait().peak_memory > 400 << 20
 
 
@@ -299,3 +305,15 @@ def test_an_attempt_after_the_end_is_canceled(script):
     workers.close()
     workers.close()
     assert script("", by=workers).wait().result is Result.CANCELED
+
+
+def test_tasks_are_not_told_the_password_of_the_mail_server(script, monkeypatch):
+    monkeypatch.setenv("LAKEFLOW_SMTP_URL", "smtp://ann:hush@example.org")
+    workers = Workers()
+    try:
+        found = script("import os; print(sorted(os.environ), *os.environ.values())", by=workers)
+        assert found.wait().result is Result.SUCCESS
+        assert "PATH" in found.stdout
+        assert "hush" not in found.stdout
+    finally:
+        workers.close()
