@@ -9,9 +9,9 @@ from lakeflow.core.errors import ConfigurationError
 from lakeflow.core.names import nearest
 from lakeflow.jobs.context import scope_of_run
 from lakeflow.jobs.model import Job, JsonValue
-from lakeflow.jobs.parameters import RunParameters, for_run
-from lakeflow.jobs.reading import stored_job
 from lakeflow.jobs.rows import AttemptRow, JobRow, RunRow
+from lakeflow.jobs.settings.parameters import RunParameters, for_run
+from lakeflow.jobs.settings.reading import stored_job
 from lakeflow.jobs.turn import Turn
 
 

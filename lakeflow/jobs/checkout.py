@@ -28,10 +28,10 @@ from urllib.parse import unquote, urlsplit
 
 from lakeflow.core.errors import ConfigurationError, TaskError
 from lakeflow.core.failpoints import failpoint
-from lakeflow.jobs import leftovers
 from lakeflow.jobs.home import Home
 from lakeflow.jobs.model import JsonValue
 from lakeflow.jobs.rows import RunRow
+from lakeflow.jobs.workers import leftovers
 
 AT_ONCE = 4
 """Repositories that are checked out at the same time."""

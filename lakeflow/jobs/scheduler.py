@@ -22,10 +22,10 @@ from lakeflow.jobs.ends import about_run
 from lakeflow.jobs.home import Home
 from lakeflow.jobs.inbox import Asked, Ended, Inbox, Message, Started
 from lakeflow.jobs.model import JsonValue, Result, Work
-from lakeflow.jobs.notices import warning_at
-from lakeflow.jobs.parameters import for_child
-from lakeflow.jobs.reading import stored_job
 from lakeflow.jobs.rows import AttemptRow, JobEvent, JobRow, RepairRow, RunRow
+from lakeflow.jobs.settings.notices import warning_at
+from lakeflow.jobs.settings.parameters import for_child
+from lakeflow.jobs.settings.reading import stored_job
 from lakeflow.jobs.step import Phase
 from lakeflow.jobs.store import Store
 from lakeflow.jobs.turn import Turn

@@ -9,8 +9,8 @@ from typing import Any
 
 from lakeflow.jobs.active import ActiveRun
 from lakeflow.jobs.model import JsonValue
-from lakeflow.jobs.notices import Notice
 from lakeflow.jobs.rows import AttemptRow, JobEvent, NoticeRow, RunRow
+from lakeflow.jobs.settings.notices import Notice
 from lakeflow.jobs.store import Store
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lakeflow.jobs import control
-from lakeflow.jobs.fields import OBJECTS
-from lakeflow.jobs.reading import read_job
 from lakeflow.jobs.rows import JobRow
+from lakeflow.jobs.settings.fields import OBJECTS
+from lakeflow.jobs.settings.reading import read_job
 from lakeflow.jobs.store import Reader
 from lakeflow.jobs.turn import Turn
 from lakeflow.server import paging

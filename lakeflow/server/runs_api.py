@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lakeflow.jobs import control
-from lakeflow.jobs.parameters import LEGACY
 from lakeflow.jobs.rows import AttemptRow, DocumentRow, RunRow
+from lakeflow.jobs.settings.parameters import LEGACY
 from lakeflow.jobs.store import Reader
 from lakeflow.jobs.turn import Turn
 from lakeflow.server import paging
