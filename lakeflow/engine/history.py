@@ -14,7 +14,7 @@ from typing import Any
 
 from lakeflow.catalog.places import place_of
 from lakeflow.core.clock import Clock
-from lakeflow.core.errors import LeaseHeld
+from lakeflow.core.errors import LeaseHeld, StateError
 from lakeflow.core.events import Event
 from lakeflow.core.failpoints import failpoint
 from lakeflow.core.names import TableName
@@ -22,14 +22,14 @@ from lakeflow.core.schema import Schema
 from lakeflow.engine.batch import OWNER
 from lakeflow.engine.consumers import first_needed, promised
 from lakeflow.engine.eventlog import EventLog
-from lakeflow.engine.lease import LockLease
+from lakeflow.engine.lease import ExpiringLease, Lease, LockLease
 from lakeflow.engine.rowtable import Rows, RowTable
 from lakeflow.engine.state import PipelineState, pipelines
 from lakeflow.engine.targets import KIND
 from lakeflow.engine.upkeep import FILE_RETENTION, LOG_RETENTION, Rule, is_due
 from lakeflow.tables import upkeep
 from lakeflow.tables.store import LocalStore, Store
-from lakeflow.tables.table import Table
+from lakeflow.tables.table import Snapshot, Table
 from lakeflow.tables.upkeep import Compaction
 
 JOB_TABLES = ("jobs", "job_tasks", "job_task_run_timeline", "job_run_timeline")
@@ -170,14 +170,19 @@ class History:
         store: The lakehouse.
         clock: The time that commits carry.
         home: The number of the home, `workspace_id` of its rows.
+        lease_seconds: How long the right to its upkeep lasts, where there are no locks.
     """
 
-    def __init__(self, store: LocalStore, clock: Clock, home: int) -> None:
+    def __init__(
+        self, store: LocalStore, clock: Clock, home: int, lease_seconds: float | None = None
+    ) -> None:
+        self._lease_seconds = lease_seconds
         self._store = store
         self._clock = clock
         self._home = str(home)
         self._application = f"lakeflow/history/{home}"
         self._tables = {name: self._table(name) for name in TABLES}
+        self._logs: dict[str, EventLog] = {}
         self._seen: dict[str, int] = {}
 
     def _table(self, name: str) -> RowTable:
@@ -230,7 +235,8 @@ class History:
                     sequence,
                     lambda given=given: given,  # type: ignore[misc]
                     {"rows": len(given), "sequence": sequence},
-                    lambda: failpoint("jobs.history.staged"),
+                    allowed=_check_owner,
+                    staged=lambda: failpoint("jobs.history.staged"),
                 )
                 failpoint("jobs.history.committed")
 
@@ -238,11 +244,15 @@ class History:
         """Appends the updates that the event logs of pipelines tell of, whoever ran them."""
         for name in pipelines(self._store):
             state = PipelineState(self._store, name)
-            log = EventLog(self._store, state, self._clock)
-            newest = log.published() if state.known_id() else 0
-            if newest > self._seen.get(state.name, 0):
+            if not state.known_id():
+                continue
+            if state.id not in self._logs:
+                self._logs[state.id] = EventLog(self._store, state, self._clock)
+            log = self._logs[state.id]
+            newest = log.published()
+            if newest > self._seen.get(state.id, 0):
                 self._follow(state, log, newest)
-                self._seen[state.name] = newest
+                self._seen[state.id] = newest
 
     def _follow(self, state: PipelineState, log: EventLog, newest: int) -> None:
         timeline, application = self._tables["pipeline_update_timeline"], f"{_OWNER}/{state.id}"
@@ -251,14 +261,19 @@ class History:
             return
         began = updates[0].created.timestamp
         self._tables["pipelines"].append(
-            application, 1, lambda: [self._pipeline(state, began)], {"pipeline": state.name}
+            application,
+            1,
+            lambda: [self._pipeline(state, began)],
+            {"pipeline": state.name},
+            allowed=_check_owner,
         )
         timeline.append(
             application,
             newest,
             lambda: [update.row(state.id, self._home) for update in updates],
             {"pipeline": state.name, "epoch": newest},
-            lambda: failpoint("jobs.history.staged"),
+            allowed=_check_owner,
+            staged=lambda: failpoint("jobs.history.staged"),
         )
         failpoint("jobs.history.followed")
 
@@ -282,24 +297,42 @@ class History:
         if not due:
             return
         try:
-            lease = LockLease(self._store, _FOLDER)
+            lease = self._lease()
         except LeaseHeld:
             return
         try:
             for rows in due:
-                self._keep_up(rows)
+                self._keep_up(rows, lease)
         finally:
             lease.release()
 
-    def _keep_up(self, rows: RowTable) -> None:
+    def _lease(self) -> Lease:
+        if self._lease_seconds is None:
+            return LockLease(self._store, _FOLDER)
+        return ExpiringLease(self._store, _FOLDER, self._clock, self._lease_seconds)
+
+    def _keep_up(self, rows: RowTable, lease: Lease) -> None:
+        def allowed(newest: Snapshot) -> None:
+            _check_owner(newest)
+            lease.check()
+
         table = rows.table
         upkeep.forget_compactions(self._store, table.place)
-        upkeep.compact(table, Compaction(fewest=2), rows.rewrite, lambda _: None, self._clock)
+        upkeep.compact(table, Compaction(fewest=2), rows.rewrite, allowed, self._clock)
         upkeep.checkpoint(table)
+        lease.check()
         rule, now = Rule.of(table.snapshot()), self._clock.now()
         needed = first_needed(table)
         upkeep.clean_log(table, needed, now - rule.log)
         upkeep.remove_files(table, needed, now - rule.files, lambda: promised(table))
+
+
+def _check_owner(snapshot: Snapshot) -> None:
+    if snapshot.metadata.configuration.get(OWNER) != _OWNER:
+        raise StateError(
+            f"{snapshot.place} is where the history of jobs goes, and somebody else's table.",
+            hint="Move that table to another schema.",
+        )
 
 
 def _updates(log: EventLog, after: int) -> Iterator[_Update]:

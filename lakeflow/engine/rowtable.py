@@ -66,6 +66,8 @@ class RowTable:
         progress: int,
         rows: Callable[[], Rows],
         info: Mapping[str, Any],
+        *,
+        allowed: Callable[[Snapshot], None] = lambda _: None,
         staged: Callable[[], None] = lambda: None,
     ) -> bool:
         """Commits rows together with an application's progress, unless it has come as far.
@@ -75,6 +77,7 @@ class RowTable:
             progress: Where it stands with them.
             rows: Makes them, if they are needed.
             info: What the commit tells of itself.
+            allowed: Raises unless they may be added to a snapshot.
             staged: Called when their file is durable.
 
         Returns:
@@ -85,6 +88,7 @@ class RowTable:
         files: list[DataFile] = []
 
         def decide(snapshot: Snapshot) -> Decision:
+            allowed(snapshot)
             if (snapshot.transaction(application) or 0) >= progress:
                 return Decision(None, "its rows are there")
             if not files:

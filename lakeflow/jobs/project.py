@@ -13,6 +13,7 @@ from lakeflow.jobs.assemble import assemble
 from lakeflow.jobs.bundle.load import BUNDLE_FILES, load_bundle
 from lakeflow.jobs.declared import Declared
 from lakeflow.jobs.fit import Fit, refuse
+from lakeflow.jobs.freshness import KIND, read_freshness
 from lakeflow.jobs.include import read_files
 from lakeflow.jobs.paths import Paths
 from lakeflow.jobs.shapes import PROJECT
@@ -112,7 +113,7 @@ def load_project(
         ConfigurationError: Something in the files is not valid; its place is told.
     """
     environment = os.environ if environment is None else environment
-    files = read_files(path, refuse, (("jobs",), ("pipelines",), ("variables",)))
+    files = read_files(path, refuse, (("jobs",), ("pipelines",), ("variables",), (KIND,)))
     root = files.root
     declared = Variables(root.get("variables") or Node({}, root.location))
     declared.environment(environment)
@@ -135,7 +136,14 @@ def load_project(
     paths = Paths(path.parent, files.names, refuse)
     kinds = {kind: _section(root, kind, paths) for kind in ("jobs", "pipelines")}
     found = assemble(Node({"resources": Node(kinds, root.location)}, root.location))
-    return Declared(name.text, path.parent.absolute(), found["jobs"], found["pipelines"])
+    expected = read_freshness(root.get(KIND) or Node({}, root.location))
+    return Declared(
+        name.text,
+        path.parent.absolute(),
+        found["jobs"],
+        found["pipelines"],
+        {KIND: expected} if expected else {},
+    )
 
 
 def _section(root: Node, kind: str, paths: Paths) -> Node:

@@ -93,7 +93,9 @@ BUNDLE: Mapping[str, Mapping[str, str]] = {
 
 PROJECT: Mapping[str, Mapping[str, str]] = {
     **_OF_JOBS,
-    "file": _keys("name:text include:list variables jobs:job{} pipelines:pipeline{}"),
+    "file": _keys(
+        "name:text include:list variables jobs:job{} pipelines:pipeline{} freshness:text{}"
+    ),
     "pipeline": {"path": "text", **PIPELINE},
 }
 """The objects of `lakeflow.yml` and what it includes."""

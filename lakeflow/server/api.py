@@ -70,7 +70,9 @@ class Api:
         try:
             route, captured = table().find(method, path)
             name = route.paths[0]
-            request = route.read({**(query or {}), **(body or {}), **captured}, origin)
+            version = path.split("/")[2] if path.startswith("/api/") else ""
+            given = {**(query or {}), **(body or {}), **captured}
+            request = route.read(given, origin, version)
             reply = reply_of(route.call(self, request), request)
         except Exception as error:
             reply = failure(error)

@@ -21,6 +21,7 @@ from lakeflow.jobs.tasks.context import Given
 from lakeflow.jobs.turn import Turn
 from lakeflow.jobs.workers import Workers
 from lakeflow.server.delivery import Delivery
+from lakeflow.server.freshness import Freshness
 from lakeflow.server.inline import Dispatch, InlineRunner
 from lakeflow.server.localise import localised, saved_query
 from lakeflow.server.publisher import SECONDS, Publication, Publisher
@@ -112,6 +113,7 @@ class Server:
         self._delivery.start()
         saved = partial(saved_query, self.home)
         self._senses = Senses(self.scheduler, settings, saved) if triggers else None
+        self._freshness = Freshness(self.scheduler, self.home, settings) if triggers else None
 
     def _publish(self, event: JobEvent) -> None:
         if self.publisher is not None:
@@ -195,8 +197,9 @@ class Server:
 
         What somebody is to be told now is waited for, some seconds at most.
         """
-        if self._senses is not None:
-            self._senses.close()
+        for looking in (self._senses, self._freshness):
+            if looking is not None:
+                looking.close()
         self._delivery.close()
         self.scheduler.close()
         self._thread.join()

@@ -34,6 +34,7 @@ from lakeflow.jobs.references import check
 from lakeflow.jobs.rows import DocumentRow, JobRow
 from lakeflow.jobs.turn import Turn
 from lakeflow.server.compose import Server
+from lakeflow.server.freshness import expect, forget
 from lakeflow.server.projects import pipeline_id, saved_pipeline
 
 
@@ -141,6 +142,8 @@ class _Deployment:
                     delete_job(self._server.scheduler, self._turn, int(step.id))
                 elif kind == "pipelines":
                     self._turn.store.delete(DocumentRow, "key = ?", (f"pipelines/{step.id}",))
+                elif kind == "freshness":
+                    forget(self._turn, str(step.id))
                 del self._deployed[step.name]
                 continue
             resource = resources[step.name]
@@ -149,6 +152,8 @@ class _Deployment:
                     made: JsonValue = self._job(key, resource)
                 case "pipelines":
                     made = self._pipeline(key, resource)
+                case "freshness":
+                    made = expect(self._turn, source_of(self._declared), resource.settings)
                 case _:
                     made = f"{kind}.{key}"
             self._deployed[step.name] = Deployed(made, content(resource), resource.references)

@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from lakeflow.core.clock import Clock
-from lakeflow.core.errors import StateError
+from lakeflow.core.errors import LakeflowError, StateError
 from lakeflow.core.failpoints import failpoint
 from lakeflow.core.settings import Settings
 from lakeflow.jobs.home import Home
@@ -63,14 +63,19 @@ class Publication:
             while self._publish_some(reader, history):
                 pass
         history.follow_updates()
-        history.keep_up()
         self._history = history
+        try:
+            history.keep_up()
+        except (LakeflowError, OSError) as error:
+            _LOG.warning("The upkeep of the history failed and is tried again: %s", error)
 
     def _opened(self, reader: Reader) -> History:
         from lakeflow.engine.history import History
         from lakeflow.tables.store import LocalStore
 
-        history = History(LocalStore(self._settings.lakehouse), self._clock, reader.home)
+        settings = self._settings
+        seconds = settings.lease_seconds if settings.lease == "expiring" else None
+        history = History(LocalStore(settings.lakehouse), self._clock, reader.home, seconds)
         self._published = history.published()
         newest, _ = reader.numbered()
         if (furthest := max(self._published.values())) > newest:

@@ -48,6 +48,54 @@ def history(folder: Path) -> list[dict]:
     return [json.loads(line) for line in found.splitlines()]
 
 
+def project(folder: Path, rows: int = ROWS) -> None:
+    (folder / "lakeflow.yml").write_text(PROJECT)
+    (folder / "orders.sql").write_text(ORDERS)
+    (folder / "drops").mkdir()
+    lines = [f"{n},{'' if n % 10 == 0 else n}" for n in range(rows)]
+    (folder / "drops" / "a.csv").write_text("\n".join(["id,price", *lines]) + "\n")
+
+
+def check_published(folder: Path) -> None:
+    """Each attempt is told once, each update of the event log once, and they are joined."""
+
+    def asked(text: str) -> list[dict]:
+        done = lakeflow(folder, "query", text, "--json")
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    told = asked("SELECT run_id FROM system.lakeflow.job_task_run_timeline")
+    attempts = [task["run_id"] for run in history(folder) for task in run["tasks"]]
+    assert {int(row["run_id"]) for row in told} >= set(attempts)
+    assert len({row["run_id"] for row in told}) == len(told)
+    logged = asked("SELECT DISTINCT origin.update_id AS id FROM event_log_orders")
+    updates = asked("SELECT update_id AS id FROM system.lakeflow.pipeline_update_timeline")
+    assert sorted(row["id"] for row in updates) == sorted(row["id"] for row in logged)
+    joined = asked(
+        "SELECT u.update_id FROM system.lakeflow.pipeline_update_timeline u "
+        "JOIN system.lakeflow.job_task_run_timeline t ON u.workspace_id = t.workspace_id "
+        "AND u.trigger_details.job_task.job_task_run_id = t.run_id"
+    )
+    assert len(joined) == len(updates)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    "failpoint", ["followed:1", "staged:5", "staged:1", "committed:4", "read:1"]
+)
+def test_a_server_killed_while_it_publishes_updates(
+    tmp_path: Path, failpoint: str, tally: Counter[str]
+) -> None:
+    project(tmp_path, 10)
+    killed = f"jobs.history.{failpoint}:kill"
+    first = lakeflow(tmp_path, "jobs", "run", "load", "--local", failpoint=killed)
+    assert first.returncode == -signal.SIGKILL
+    tally["kills"] += 1
+    again = lakeflow(tmp_path, "jobs", "run", "load", "--local")
+    assert again.returncode == 0, again.stdout + again.stderr
+    check_published(tmp_path)
+
+
 @pytest.mark.faults
 @pytest.mark.parametrize("repaired", [True, False])
 @pytest.mark.parametrize(
@@ -57,13 +105,11 @@ def history(folder: Path) -> list[dict]:
 def test_a_killed_worker_leaves_one_set_of_rows(
     tmp_path: Path, point: str, repaired: bool, tally: Counter[str]
 ) -> None:
-    (tmp_path / "lakeflow.yml").write_text(PROJECT)
-    (tmp_path / "orders.sql").write_text(ORDERS)
-    (tmp_path / "drops").mkdir()
-    lines = [f"{n},{'' if n % 10 == 0 else n}" for n in range(ROWS)]
-    (tmp_path / "drops" / "a.csv").write_text("\n".join(["id,price", *lines]) + "\n")
+    project(tmp_path)
     failed = lakeflow(tmp_path, "jobs", "run", "load", "--local", failpoint=f"{point}:1:kill")
-    assert failed.returncode == 1, failed.stdout + failed.stderr
+    # The server passes that point as well, when it publishes what has happened.
+    ends = -signal.SIGKILL if point == "commit.linked" else 1
+    assert failed.returncode == ends, failed.stdout + failed.stderr
     (run,) = history(tmp_path)
     (task,) = run["tasks"]
     assert task["code"] == "DRIVER_ERROR"
@@ -78,3 +124,4 @@ def test_a_killed_worker_leaves_one_set_of_rows(
     tally["lost"] += ROWS - len(ids)
     tally["doubled"] += sum(ids.values()) - len(ids)
     assert ids == Counter(range(ROWS))
+    check_published(tmp_path)

@@ -16,7 +16,7 @@ from deltalake import DeltaTable
 from lakeflow.catalog.places import place_of
 from lakeflow.core import failpoints
 from lakeflow.core.clock import FixedClock
-from lakeflow.core.errors import StateError
+from lakeflow.core.errors import DefinitionErrors, StateError
 from lakeflow.core.settings import Settings
 from lakeflow.engine.history import JOB_TABLES, History, system_table
 from lakeflow.engine.session import Session
@@ -305,7 +305,10 @@ def test_what_is_published_of_a_later_state_is_not_overlooked(tmp_path, told):
         told.publish()
 
 
-def test_small_files_are_put_together_and_logs_kept_short(told):
+@pytest.mark.parametrize("lease", ["lock", "expiring"])
+def test_small_files_are_put_together_and_logs_kept_short(told, lease):
+    told.settings = replace(told.settings, lease=lease)
+    told.reopen()
     world = told.world
     job = world.job(WAYS)
     home = world.store.home
@@ -330,6 +333,29 @@ def test_small_files_are_put_together_and_logs_kept_short(told):
     assert list((path / "_delta_log").glob("*.checkpoint.parquet"))
     told.reopen()
     told.publish()
+    told.check()
+
+
+def test_somebody_elses_table_is_left_alone(tmp_path, told):
+    (tmp_path / "pipe.sql").write_text(
+        "CREATE MATERIALIZED VIEW system.lakeflow.jobs AS SELECT 1 AS one;\n"
+    )
+    Session(told.settings).run(tmp_path / "pipe.sql")
+    told.world.job(WAYS)
+    with pytest.raises(StateError, match="somebody else's table"):
+        told.publish()
+    found = Session(told.settings).query("SELECT * FROM system.lakeflow.jobs")
+    assert found.read_all().to_pylist() == [{"one": 1}]
+
+
+def test_a_pipeline_cannot_write_the_history(tmp_path, told):
+    run_once(told.world, told.world.job(WAYS))
+    told.publish()
+    (tmp_path / "pipe.sql").write_text(
+        "CREATE MATERIALIZED VIEW system.lakeflow.jobs AS SELECT 1 AS one;\n"
+    )
+    with pytest.raises(DefinitionErrors, match="is written by another pipeline"):
+        Session(told.settings).run(tmp_path / "pipe.sql")
     told.check()
 
 
