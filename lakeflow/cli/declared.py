@@ -11,6 +11,7 @@ import click
 
 from lakeflow.core.errors import ConfigurationError, DefinitionErrors
 from lakeflow.jobs.declared import Declared, Resource
+from lakeflow.jobs.notices import unwatched
 from lakeflow.jobs.project import find_jobs
 
 
@@ -37,6 +38,9 @@ def project_options(function: Callable[..., Any]) -> Callable[..., Any]:
             found = load(project, target, variables)
             for warning in found.warnings:
                 click.echo(f"warning {warning}", err=True)
+            for key, job in found.jobs.items():
+                for said in unwatched(job.settings):
+                    click.echo(f"warning {key}: {said}", err=True)
             return found
 
         return function(*given, declared=declared, **rest)

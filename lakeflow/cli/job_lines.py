@@ -21,6 +21,10 @@ _WORDS = {
     "run.stopping": "STOPPING",
     "run.skipped": "SKIPPED",
     "run.repaired": "REPAIRED",
+    "run.slow": "SLOW",
+    "task.slow": "SLOW",
+    "notice.delivered": "TOLD",
+    "notice.failed": "NOT TOLD",
 }
 
 

@@ -31,6 +31,7 @@ NAMES = frozenset(
     jobs.result.received jobs.turn.written jobs.turn.committed jobs.attempt.handed
     jobs.repair.written jobs.recover.swept jobs.tick.written
     jobs.history.read jobs.history.staged jobs.history.committed jobs.history.followed
+    jobs.notice.sent jobs.checkout.made
     """.split()
 )
 

@@ -6,7 +6,7 @@ import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,6 +15,9 @@ from lakeflow.core.names import nearest
 
 PREFIX = "LAKEFLOW_"
 _NOT_SETTINGS = {"LAKEFLOW_FAILPOINT", "LAKEFLOW_TOKEN"}
+SECRETS = frozenset({"LAKEFLOW_SMTP_URL"})
+"""Variables that the processes of tasks are not given."""
+
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 LEAST_MEMORY = 16 * 10**6
 """Bytes with which small files can be read and tables written; with half of it they cannot."""
@@ -33,6 +36,8 @@ class Settings:
         lease_seconds: How long an expiring lease lasts without being renewed.
         max_concurrent_flows: Flows of an update that run at the same time.
         home: Folder of a server: its jobs, their runs and what those leave behind.
+        smtp_url: The mail server for notifications, such as `smtp://user:password@host:587`.
+        mail_from: The address that they come from; `lakeflow@` the mail server's host if unset.
     """
 
     lakehouse: Path = Path("data/lakehouse")
@@ -43,6 +48,8 @@ class Settings:
     lease_seconds: float = 30.0
     max_concurrent_flows: int = 2
     home: Path = Path("data/home")
+    smtp_url: str = field(default="", repr=False)
+    mail_from: str = ""
 
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None, **given: Any) -> Self:
@@ -56,7 +63,7 @@ class Settings:
             ConfigurationError: A variable is unknown or its value is not valid.
         """
         environment = os.environ if environment is None else environment
-        known = {PREFIX + field.name.upper(): field.name for field in fields(cls)}
+        known = {PREFIX + each.name.upper(): each.name for each in fields(cls)}
         values: dict[str, Any] = {}
         for variable, value in environment.items():
             if not variable.startswith(PREFIX) or variable in _NOT_SETTINGS:
@@ -89,10 +96,11 @@ class Settings:
         return settings
 
     def environment(self) -> dict[str, str]:
-        """The variables from which another process loads the same settings."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        """The variables from which another process loads the same settings, but for secrets."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
         values |= {"lakehouse": self.lakehouse.absolute(), "home": self.home.absolute()}
-        return {PREFIX + name.upper(): str(value) for name, value in values.items() if value}
+        variables = {PREFIX + name.upper(): str(value) for name, value in values.items() if value}
+        return {name: value for name, value in variables.items() if name not in SECRETS}
 
     def effective_memory_limit(self) -> int:
         """Bytes a flow may use, with the machine's half where nothing was set."""
@@ -119,7 +127,24 @@ def _read(name: str, value: Any) -> Any:
             return _read_number(name, value, float)
         case "session_time_zone":
             return read_time_zone(value)
+        case "smtp_url":
+            return _read_mail_server(value)
     return value
+
+
+def _read_mail_server(text: str) -> str:
+    from urllib.parse import urlsplit
+
+    try:
+        url = urlsplit(text)
+        good = url.scheme in ("smtp", "smtps") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        good = False
+    if text and not good:  # which is not repeated, for it may hold a password
+        raise ValueError(
+            "smtp_url is not the URL of a mail server; write it like smtp://user:password@host:587."
+        )
+    return text
 
 
 def _read_number(name: str, text: str, kind: type[int | float]) -> float:

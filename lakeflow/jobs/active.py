@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from lakeflow.jobs.model import ForEach, Job, JsonValue, Result, Task
+from lakeflow.jobs.notices import warning_at
 from lakeflow.jobs.rows import AttemptRow, RunRow
 from lakeflow.jobs.step import Iterations, Phase, RunState, UnitState
 
@@ -77,7 +78,11 @@ def restore(row: RunRow, job: Job, attempts: Iterable[AttemptRow]) -> ActiveRun:
         of[each.task_key, each.iteration].append(each)
     tasks = tasks_of(job, row.only)
     units = {key: _unit(key, task, of[key, None]) for key, task in tasks.items()}
-    run = ActiveRun(row, job, RunState(row.run_id, units, row.stopping, _deadline(row, job)))
+    state = RunState(row.run_id, units, row.stopping, _deadline(row, job))
+    if row.started is not None and row.warned is None:
+        state.warn_at = warning_at(job.settings, row.started)
+    state.prepared = not job.settings.get("git_source") or bool(row.checkout)
+    run = ActiveRun(row, job, state)
     run.made = Counter(
         {unit: sum(each.started is not None for each in found) for unit, found in of.items()}
     )
@@ -115,6 +120,9 @@ def _unit(
     due = newest.due if newest.state == "WAITING_FOR_RETRY" else None
     if newest.state == "RUNNING" and task.timeout_seconds and newest.started is not None:
         due = newest.started + task.timeout_seconds * 1000
+    warn_at = None
+    if newest.result is None and newest.started is not None and newest.warned is None:
+        warn_at = warning_at(task.settings, newest.started)
     return UnitState(
         key,
         task,
@@ -130,6 +138,7 @@ def _unit(
         ),
         due,
         newest.stopping,
+        warn_at=warn_at,
     )
 
 

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from lakeflow.core.errors import LakeflowError
+from lakeflow.core.errors import LakeflowError, TaskError
+from lakeflow.jobs import announce
 from lakeflow.jobs.active import ActiveRun
+from lakeflow.jobs.checkout import Checkout
 from lakeflow.jobs.conditions import evaluate, for_each_inputs
 from lakeflow.jobs.context import scope_of
 from lakeflow.jobs.ends import about_attempt, about_run
 from lakeflow.jobs.model import Condition, ForEach, JsonValue, Result, RunJob, Work
+from lakeflow.jobs.notices import warning_at
 from lakeflow.jobs.parameters import RunParameters, for_task
 from lakeflow.jobs.references import resolve
 from lakeflow.jobs.rows import AttemptRow
@@ -24,6 +27,7 @@ from lakeflow.jobs.step import (
     Stop,
     StopRun,
     UnitState,
+    Warn,
     next_attempt,
     step,
 )
@@ -65,6 +69,8 @@ class Advance:
         while run.row.state != "TERMINATED" and (transitions := step(run.state, turn.now)):
             for each in transitions:
                 match each:
+                    case Warn(unit):
+                        self._warn(turn, run, unit)
                     case Start(unit, reason):
                         self._start(turn, run, unit, reason)
                     case Settle(unit, result, reason):
@@ -76,10 +82,35 @@ class Advance:
                     case Finish(result, reason):
                         self._finish(turn, run, result, reason)
 
-    def stop_run(self, turn: Turn, run: ActiveRun, result: Result, reason: str) -> None:
+    def _warn(self, turn: Turn, run: ActiveRun, unit: UnitState | None) -> None:
+        said = "It takes longer than its health rule says."
+        if unit is None:
+            run.state.warn_at = None
+            turn.change_run(run, warned=turn.now)
+            turn.tell("run.slow", said, job_id=run.row.job_id, run_id=run.row.run_id)
+            announce.run_slow(turn, run)
+        else:
+            unit.warn_at = None
+            slow = turn.change_attempt(run, run.attempts[unit.key, unit.iteration], warned=turn.now)
+            turn.tell_of(run, slow, "task.slow", said)
+            announce.attempt_slow(turn, run, slow)
+
+    def checked_out(self, turn: Turn, run: ActiveRun, found: Checkout | TaskError) -> None:
+        """The repository of a run is there, or it cannot be had."""
+        if isinstance(found, TaskError):
+            self.stop_run(turn, run, Result.FAILED, str(found), found.code)
+            return
+        run.state.prepared = True
+        turn.change_run(run, used_commit=found.commit, checkout=found.folder)
+        said = f"Its tasks see the commit {found.commit}."
+        turn.tell("run.checked_out", said, job_id=run.row.job_id, run_id=run.row.run_id)
+
+    def stop_run(
+        self, turn: Turn, run: ActiveRun, result: Result, reason: str, code: str = ""
+    ) -> None:
         """Has a run end."""
         run.state.stopping = result
-        turn.change_run(run, stopping=result, state="TERMINATING", message=reason)
+        turn.change_run(run, stopping=result, state="TERMINATING", message=reason, code=code)
         turn.tell("run.stopping", reason, job_id=run.row.job_id, run_id=run.row.run_id)
 
     def cancel(self, turn: Turn, run: ActiveRun, unit: UnitState, reason: str) -> None:
@@ -90,7 +121,7 @@ class Advance:
             self._settle(turn, run, unit, Result.CANCELED, reason)
 
     def _finish(self, turn: Turn, run: ActiveRun, result: Result, reason: str) -> None:
-        code = {
+        code = run.row.code or {
             Result.FAILED: "RUN_EXECUTION_ERROR",
             Result.TIMEDOUT: "CANCELED",
             Result.CANCELED: "USER_CANCELED",
@@ -106,6 +137,7 @@ class Advance:
             run_id=run.row.run_id,
             details=about_run(turn.store, run.row),
         )
+        announce.run_ended(turn, run)
         self.hands.finished(turn, run)
 
     def _start(self, turn: Turn, run: ActiveRun, unit: UnitState, reason: str) -> None:
@@ -172,6 +204,7 @@ class Advance:
                     run, attempt, settings=resolved, started=turn.now, state="RUNNING"
                 )
                 self._time(unit, turn.now)
+                announce.attempt_started(turn, run, attempt)
                 self.hands.begin_child(turn, run, attempt)
 
     def _begin_iterations(
@@ -179,7 +212,7 @@ class Advance:
     ) -> None:
         inputs = tuple(for_each_inputs(given))
         kept = _succeeded_before(turn, run, attempt, inputs)
-        turn.change_attempt(
+        attempt = turn.change_attempt(
             run,
             attempt,
             state="RUNNING",
@@ -191,6 +224,7 @@ class Advance:
         rest = set(range(len(inputs))) - set(kept)
         unit.iterations = Iterations(sorted(rest, reverse=True), succeeded=len(kept))
         turn.tell_of(run, attempt, "task.started", f"It goes through {len(inputs)} inputs.")
+        announce.attempt_started(turn, run, attempt)
 
     def _settle(
         self, turn: Turn, run: ActiveRun, unit: UnitState, result: Result, reason: str
@@ -233,6 +267,7 @@ class Advance:
         )
         self._time(unit, turn.now)
         turn.tell_of(run, attempt, "task.started", attempt.reason)
+        announce.attempt_started(turn, run, attempt)
 
     def ended(self, turn: Turn, run: ActiveRun, attempt: AttemptRow, outcome: Outcome) -> None:
         """An attempt has ended by itself or because it was told to."""
@@ -275,7 +310,7 @@ class Advance:
         outcome: Outcome,
         due: int,
     ) -> None:
-        self._write_end(turn, run, attempt, outcome)
+        self._write_end(turn, run, attempt, outcome, last=False)
         following = AttemptRow(
             turn.store.new_id(),
             attempt.run_id,
@@ -291,6 +326,7 @@ class Advance:
         turn.store.insert(following)
         run.attempts[attempt.task_key, attempt.iteration] = following
         unit.phase, unit.due, unit.stopping = Phase.RETRYING, due, None
+        unit.warn_at = None
         unit.attempt = following.attempt
 
     def _close(
@@ -298,6 +334,7 @@ class Advance:
     ) -> None:
         self._write_end(turn, run, attempt, outcome, unit.outcome)
         unit.phase, unit.result, unit.due, unit.iterations = Phase.DONE, outcome.result, None, None
+        unit.warn_at = None
         run.state.end(unit)
         if unit.iteration is None:
             return
@@ -314,6 +351,8 @@ class Advance:
         attempt: AttemptRow,
         outcome: Outcome,
         branch: str | None = None,
+        *,
+        last: bool = True,
     ) -> None:
         ended = turn.change_attempt(
             run,
@@ -325,8 +364,10 @@ class Advance:
         )
         said = f": {outcome.message}" if outcome.message else "."
         turn.tell_of(run, ended, "task.ended", f"{outcome.result}{said}", about_attempt(ended))
+        announce.attempt_ended(turn, run, ended, last=last)
 
     def _time(self, unit: UnitState, started: int) -> None:
+        unit.warn_at = warning_at(unit.task.settings, started)
         if unit.task.timeout_seconds:
             unit.due = started + unit.task.timeout_seconds * 1000
 

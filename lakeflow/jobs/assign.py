@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lakeflow.core.settings import read_bytes
 from lakeflow.jobs.active import ActiveRun
+from lakeflow.jobs.checkout import uses_git
 from lakeflow.jobs.home import Home
 from lakeflow.jobs.model import ForEach, Task, Work
 from lakeflow.jobs.rows import AttemptRow, RunRow
@@ -27,13 +29,17 @@ def assignment(home: Home, run: ActiveRun, attempt: AttemptRow) -> Assignment:
     assert isinstance(task.action, Work)
     settings = run.job.settings
     cluster = _cluster(run, task)
+    root, libraries = Path(run.row.root), _libraries(settings, task)
+    if uses_git(settings, attempt.settings):
+        libraries = tuple(_anchored(each, root) for each in libraries)
+        root = home.checkouts / run.row.checkout
     return Assignment(
         attempt.attempt,
         attempt.epoch,
         task.action.type,
         attempt.settings,
         home.attempt(attempt.run_id, attempt.attempt),
-        Path(run.row.root),
+        root,
         run.row.parameters,
         dict(run.values),
         {
@@ -49,7 +55,7 @@ def assignment(home: Home, run: ActiveRun, attempt: AttemptRow) -> Assignment:
         _variables(settings, task),
         cluster,
         settings.get("performance_target") != "STANDARD" and cluster is None,
-        _libraries(settings, task),
+        libraries,
         _memory(settings, task),
     )
 
@@ -94,12 +100,31 @@ def _clusters(settings: Mapping[str, Any], task: Task) -> list[Mapping[str, Any]
 def _libraries(settings: Mapping[str, Any], task: Task) -> tuple[Mapping[str, Any], ...]:
     key = task.settings.get("environment_key")
     listed = [
-        {"requirement": dependency}
+        {"dependencies": dependencies}
         for each in settings.get("environments") or ()
         if key is not None and each.get("environment_key") == key
-        for dependency in (each.get("spec") or {}).get("dependencies") or ()
+        if (dependencies := (each.get("spec") or {}).get("dependencies"))
     ]
     return (*(task.settings.get("libraries") or ()), *listed)
+
+
+def _anchored(library: Mapping[str, Any], root: Path) -> Mapping[str, Any]:
+    """A library whose files are those of the project, wherever its task runs."""
+
+    def line(text: str) -> str:
+        option, space, rest = text.rpartition(" ")
+        if option in ("-r", "-e", "--requirement", "--editable") or re.match(r"\.\.?/", rest):
+            return f"{option}{space}{root / rest}"
+        return str(root / text) if text.endswith(".whl") and ":" not in text else text
+
+    return {
+        kind: [line(str(each)) for each in said]
+        if kind == "dependencies"
+        else str(root / str(said).removeprefix("file:"))
+        if kind in ("jar", "requirements", "whl")
+        else said
+        for kind, said in library.items()
+    }
 
 
 def _memory(settings: Mapping[str, Any], task: Task) -> int:

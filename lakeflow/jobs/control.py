@@ -13,6 +13,7 @@ from lakeflow.core.failpoints import failpoint
 from lakeflow.core.names import nearest
 from lakeflow.jobs.backfill import Window
 from lakeflow.jobs.begin import block_tasks, dependents, new_run
+from lakeflow.jobs.checkout import check_git_source
 from lakeflow.jobs.context import scope_of_run
 from lakeflow.jobs.ends import about_job
 from lakeflow.jobs.model import Job, JsonValue, Result
@@ -20,7 +21,7 @@ from lakeflow.jobs.notices import check_notices
 from lakeflow.jobs.parameters import for_run
 from lakeflow.jobs.reading import read_job, stored_job
 from lakeflow.jobs.references import check
-from lakeflow.jobs.rows import NOT_ENDED, AttemptRow, JobRow, RepairRow, RunRow
+from lakeflow.jobs.rows import NOT_ENDED, AttemptRow, JobRow, NoticeRow, RepairRow, RunRow
 from lakeflow.jobs.scheduler import Scheduler
 from lakeflow.jobs.ticks import to_millis
 from lakeflow.jobs.triggers import read_triggers
@@ -297,6 +298,7 @@ def delete_run(turn: Turn, run_id: int) -> None:
     row = _over(turn, run_id)
     for kind in (AttemptRow, RepairRow, RunRow):
         turn.store.delete(kind, "run_id = ?", (run_id,))
+    turn.store.delete(NoticeRow, "run_id = ? AND state != 'WAITING'", (run_id,))
     turn.tell("run.deleted", f"Run {run_id} was deleted.", job_id=row.job_id, run_id=run_id)
 
 
@@ -324,7 +326,8 @@ def _run_of(turn: Turn, token: str) -> int | None:
 def _check(settings: Mapping[str, JsonValue]) -> None:
     read_job(settings)
     read_triggers(settings, strict=False)
-    for error in (*check(settings), *check_notices(settings)):
+    wrong = (*check(settings), *check_notices(settings, strict=False), *check_git_source(settings))
+    for error in wrong:
         raise error
 
 

@@ -344,7 +344,7 @@ OBJECTS: Mapping[str, tuple[Field, ...]] = {
         alert_on_last_attempt       flag  Only the last attempt of a task is told.
         """
     ),
-    "health": _fields("rules any metric, op and value."),
+    "health": _fields("rules any metric, op and value; RUN_DURATION_SECONDS is watched."),
     **TASK_TYPES,
 }
 """The objects that settings are made of."""

@@ -79,6 +79,25 @@ CREATE TABLE documents (
 CREATE INDEX documents_of_kind ON documents (kind, key);
 """
 
+_NOTICES = """
+ALTER TABLE runs ADD COLUMN warned INTEGER;
+ALTER TABLE runs ADD COLUMN used_commit TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN checkout TEXT NOT NULL DEFAULT '';
+ALTER TABLE attempts ADD COLUMN warned INTEGER;
+CREATE TABLE outbox (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT, notice_id TEXT NOT NULL UNIQUE,
+    event TEXT NOT NULL, kind TEXT NOT NULL, recipient TEXT NOT NULL, body TEXT NOT NULL,
+    created INTEGER NOT NULL, due INTEGER NOT NULL, run_id INTEGER NOT NULL,
+    job_id INTEGER NOT NULL, attempt INTEGER, task_key TEXT, iteration INTEGER,
+    state TEXT NOT NULL, tries INTEGER NOT NULL, failure TEXT NOT NULL
+);
+CREATE INDEX notices_that_wait ON outbox (due) WHERE state = 'WAITING';
+CREATE TABLE destinations (
+    destination_id TEXT PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, url TEXT NOT NULL,
+    username TEXT NOT NULL, password TEXT NOT NULL, created INTEGER NOT NULL
+);
+"""
+
 Step = Callable[[sqlite3.Connection], None]
 """Brings a database to the next format, within a transaction."""
 
@@ -88,7 +107,12 @@ def _create(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-STEPS: tuple[Step, ...] = (_create,)
+def _add_notices(connection: sqlite3.Connection) -> None:
+    for statement in _NOTICES.split(";\n"):
+        connection.execute(statement)
+
+
+STEPS: tuple[Step, ...] = (_create, _add_notices)
 """What leads to each format from the one before it."""
 
 

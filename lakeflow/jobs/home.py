@@ -31,6 +31,11 @@ class Home:
         """Files that clients have put there."""
         return self.folder / "workspace"
 
+    @property
+    def checkouts(self) -> Path:
+        """Repositories that runs have needed, each folder a commit."""
+        return self.folder / "checkouts"
+
     def attempt(self, run_id: int, attempt: int) -> Path:
         """Folder of what one attempt of a task wrote."""
         return self.folder / "runs" / str(run_id) / str(attempt)

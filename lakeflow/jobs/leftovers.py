@@ -65,6 +65,17 @@ def die_with(guard: socket.socket) -> None:
             _die()
 
 
+def die_together(group: int, guard: socket.socket) -> None:
+    """Has the kernel kill a group of processes that hold a guard when its other end is closed.
+
+    Where the kernel cannot, the next server's sweep does.
+    """
+    if _LINUX:
+        fcntl.fcntl(guard, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(guard, fcntl.F_SETOWN, -group)
+        fcntl.fcntl(guard, fcntl.F_SETFL, os.O_NONBLOCK | fcntl.FASYNC)
+
+
 def _die() -> None:
     os.kill(0 if os.getpgrp() == os.getpid() else os.getpid(), signal.SIGKILL)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Literal
 
 from lakeflow.core.errors import ConfigurationError
@@ -136,41 +135,45 @@ def at_warning(
     return _notices(settings, event, subject, {})
 
 
-def warning_at(settings: Mapping[str, JsonValue], started: datetime) -> datetime | None:
+def warning_at(settings: Mapping[str, JsonValue], started: int) -> int | None:
     """The first millisecond in which a run or an attempt takes longer than its rule says.
 
     Args:
         settings: Those of the job for a run, those of the task for an attempt.
-        started: When it started.
+        started: When it started, in milliseconds since 1970.
     """
     limits = [rule["value"] for rule in _rules(settings) if rule.get("metric") == METRICS[0]]
-    if not limits:
-        return None
-    return started + timedelta(seconds=min(limits), milliseconds=1)
+    return started + min(limits) * 1000 + 1 if limits else None
 
 
-def too_long(settings: Mapping[str, JsonValue], started: datetime, now: datetime) -> bool:
-    """Whether a run or an attempt has taken longer than its rule says.
-
-    Args:
-        settings: Those of the job for a run, those of the task for an attempt.
-        started: When it started.
-        now: The present.
-    """
-    due = warning_at(settings, started)
-    return due is not None and now >= due
-
-
-def check_notices(settings: Mapping[str, JsonValue]) -> list[ConfigurationError]:
-    """All that is wrong with the notifications and health rules of a job and its tasks.
+def unwatched(settings: Mapping[str, JsonValue]) -> list[str]:
+    """What is said of the health rules of a job that are kept and not watched.
 
     Args:
         settings: The job as the API writes it.
     """
     return [
+        f"{path}health.rules[{number}]: {rule['metric']} is kept and not watched: "
+        f"there is {METRICS[0]} here."
+        for path, part in _parts(settings)
+        for number, rule in enumerate(_rules(part))
+        if rule.get("metric") in METRICS[1:]
+    ]
+
+
+def check_notices(
+    settings: Mapping[str, JsonValue], *, strict: bool = True
+) -> list[ConfigurationError]:
+    """All that is wrong with the notifications and health rules of a job and its tasks.
+
+    Args:
+        settings: The job as the API writes it.
+        strict: Whether an event that nobody knows is wrong.
+    """
+    return [
         ConfigurationError(f"{path}{error.message}", hint=error.hint)
         for path, part in _parts(settings)
-        for error in _errors(part)
+        for error in _errors(part, strict=strict)
     ]
 
 
@@ -213,7 +216,8 @@ def _says(settings: Mapping[str, JsonValue], name: str) -> bool:
 
 
 def _rules(settings: Mapping[str, JsonValue]) -> list[Mapping[str, JsonValue]]:
-    return list((settings.get("health") or {}).get("rules") or ())
+    rules = (settings.get("health") or {}).get("rules")
+    return [rule for rule in rules if isinstance(rule, Mapping)] if isinstance(rules, list) else []
 
 
 def _parts(
@@ -227,11 +231,15 @@ def _parts(
         yield from _parts(inner, f"{path}for_each_task.task.")
 
 
-def _errors(settings: Mapping[str, JsonValue]) -> Iterator[ConfigurationError]:
+def _errors(settings: Mapping[str, JsonValue], *, strict: bool) -> Iterator[ConfigurationError]:
     for name in ("email_notifications", "webhook_notifications"):
         for event, destinations in (settings.get(name) or {}).items():
-            if (name, event) != ("email_notifications", "no_alert_for_skipped_runs"):
+            known = event in EVENTS + RECORDED_EVENTS
+            older = (name, event) == ("email_notifications", "no_alert_for_skipped_runs")
+            if known or (strict and not older):
                 yield from _errors_of_event(name, event, destinations)
+    if len(_rules(settings)) != len((settings.get("health") or {}).get("rules") or ()):
+        yield ConfigurationError("health.rules is a list of mappings.")
     for number, rule in enumerate(_rules(settings)):
         where = f"health.rules[{number}]"
         metric, value = str(rule.get("metric")), rule.get("value")

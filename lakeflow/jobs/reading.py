@@ -24,6 +24,7 @@ from lakeflow.jobs.model import (
     Task,
     Work,
 )
+from lakeflow.jobs.notices import unwatched
 
 Path = tuple[str | int, ...]
 Locate = Callable[[Path], Location | None]
@@ -37,7 +38,7 @@ class Reading:
 
     Args:
         job: The job.
-        warnings: Fields that nobody knows; they are kept.
+        warnings: Fields that nobody knows, and rules that nobody watches; they are kept.
     """
 
     job: Job
@@ -82,7 +83,7 @@ def read_job(
             reader.number(settings, "timeout_seconds", (), 0),
             settings,
         ),
-        tuple(reader.warnings),
+        (*reader.warnings, *unwatched(settings)),
     )
 
 

@@ -61,6 +61,9 @@ class RunRow:
         parent: Attempt of the task that runs this job.
         repairs: How often it was repaired.
         stopping: What it comes to because it was told to end.
+        warned: When it was told that it takes too long, in milliseconds since 1970.
+        used_commit: Of its repository, once that is checked out.
+        checkout: Name of the folder in which that lies.
     """
 
     run_id: int
@@ -85,6 +88,9 @@ class RunRow:
     parent: int | None = None
     repairs: int = 0
     stopping: Result | None = None
+    warned: int | None = None
+    used_commit: str = ""
+    checkout: str = ""
 
 
 NOT_ENDED: Mapping[str, Any] = {
@@ -94,6 +100,9 @@ NOT_ENDED: Mapping[str, Any] = {
     "message": "",
     "ended": None,
     "stopping": None,
+    "warned": None,
+    "used_commit": "",
+    "checkout": "",
 }
 """What a run is again that goes on after its end."""
 
@@ -133,6 +142,7 @@ class AttemptRow:
         inputs: Of a for-each: what it goes through.
         parent: Of an iteration: the attempt of its for-each.
         due: When a retry may begin.
+        warned: When it was told that it takes too long, in milliseconds since 1970.
     """
 
     attempt: int
@@ -165,6 +175,7 @@ class AttemptRow:
     inputs: tuple[JsonValue, ...] | None = None
     parent: int | None = None
     due: int | None = None
+    warned: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +276,70 @@ class JobEvent:
     iteration: int | None = None
     details: Mapping[str, JsonValue] = field(default_factory=dict)
     sequence: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeRow:
+    """Something that somebody is to be told, and how far that has got.
+
+    Args:
+        notice_id: The same in every try, so that whoever gets it twice can tell.
+        event: Such as `on_failure`.
+        kind: `email` or `webhook`.
+        recipient: An address, the id of a destination, or a URL; it may hold a secret.
+        body: What is said.
+        created: When it came up, in milliseconds since 1970.
+        due: When it is tried next.
+        run_id: The run.
+        job_id: The job.
+        attempt: The attempt, if it is about a task.
+        task_key: The task.
+        iteration: Number of the iteration.
+        state: `WAITING`, `DELIVERED` or `FAILED`.
+        tries: How often it was tried in vain.
+        failure: Why the last try failed, in one sentence.
+        sequence: Its place among all notices; set when it is written.
+    """
+
+    notice_id: str
+    event: str
+    kind: str
+    recipient: str
+    body: Mapping[str, JsonValue]
+    created: int
+    due: int
+    run_id: int
+    job_id: int
+    attempt: int | None = None
+    task_key: str | None = None
+    iteration: int | None = None
+    state: str = "WAITING"
+    tries: int = 0
+    failure: str = ""
+    sequence: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationRow:
+    """Where webhooks go that jobs know by an id.
+
+    Args:
+        destination_id: The id.
+        name: For people.
+        kind: `WEBHOOK` or `SLACK`.
+        url: Where it is; often a secret in itself.
+        username: For the destination, if it asks for one.
+        password: For the destination.
+        created: When, in milliseconds since 1970.
+    """
+
+    destination_id: str
+    name: str
+    kind: str
+    url: str
+    username: str
+    password: str
+    created: int
 
 
 @dataclass(frozen=True, slots=True)

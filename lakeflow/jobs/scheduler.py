@@ -5,26 +5,29 @@ from __future__ import annotations
 import heapq
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
 from lakeflow.core.clock import Clock
-from lakeflow.core.errors import ConfigurationError, LakeflowError
+from lakeflow.core.errors import ConfigurationError, LakeflowError, TaskError
 from lakeflow.core.failpoints import failpoint
+from lakeflow.jobs import announce
 from lakeflow.jobs.active import ActiveRun, Unit, restore, tasks_of
 from lakeflow.jobs.advance import Advance
 from lakeflow.jobs.assign import assignment, clusters_of
 from lakeflow.jobs.begin import block_tasks, new_run
+from lakeflow.jobs.checkout import Checkout, Checkouts
 from lakeflow.jobs.ends import about_run
 from lakeflow.jobs.home import Home
 from lakeflow.jobs.model import JsonValue, Result, Work
+from lakeflow.jobs.notices import warning_at
 from lakeflow.jobs.parameters import for_child
 from lakeflow.jobs.reading import stored_job
 from lakeflow.jobs.rows import AttemptRow, JobEvent, JobRow, RepairRow, RunRow
-from lakeflow.jobs.step import Phase, UnitState
+from lakeflow.jobs.step import Phase
 from lakeflow.jobs.store import Store
 from lakeflow.jobs.turn import Turn
 from lakeflow.jobs.watch import Watch
@@ -73,6 +76,7 @@ class Scheduler:
         slots: Attempts that run at the same time.
         triggers: Whether triggers are looked at.
         listeners: Told of every event once it is durable.
+        posted: Told that there is something to deliver, once that is durable.
     """
 
     def __init__(
@@ -85,6 +89,7 @@ class Scheduler:
         slots: int = SLOTS,
         triggers: bool = True,
         listeners: Sequence[Callable[[JobEvent], None]] = (),
+        posted: Callable[[], None] = lambda: None,
     ) -> None:
         self.store = store
         self._runner = runner
@@ -92,6 +97,8 @@ class Scheduler:
         self._clock = clock
         self._slots = slots
         self._listeners = list(listeners)
+        self._posted = posted
+        self._checkouts = Checkouts(home, self._checked_out)
         self._inbox: deque[_Request | _Started | _Ended] = deque()
         self._woken = threading.Condition()
         self._closing = False
@@ -130,7 +137,8 @@ class Scheduler:
         return True
 
     def close(self) -> None:
-        """Has `serve` return."""
+        """Has `serve` return, and ends what it has begun besides attempts."""
+        self._checkouts.close()
         with self._woken:
             self._closing = True
             self._woken.notify()
@@ -210,6 +218,9 @@ class Scheduler:
         )
         failpoint("jobs.recover.swept")
         with self.store.transaction():
+            for run in self._runs.values():
+                if run.row.state == "RUNNING" and not run.state.prepared:
+                    turn.effects.append(partial(self._checkouts.begin, run.row))
             for run, attempt in working:
                 self._advance.lost(turn, run, attempt)
             for job_id in {run.row.job_id for run in self._runs.values()}:
@@ -227,6 +238,8 @@ class Scheduler:
         failpoint("jobs.turn.committed")
         for effect in turn.effects:
             effect()
+        if turn.posted:
+            self._posted()
         for event in turn.events:
             for listener in self._listeners:
                 listener(event)
@@ -269,10 +282,9 @@ class Scheduler:
                 continue
             self._advance.until_quiet(turn, run)
             if run.row.state != "TERMINATED":
-                due = [run.state.due, *(unit.due for unit in _units(run))]
-                known = [each for each in due if each is not None]
-                if known and (earliest := (min(known), run.row.run_id)) not in self._due[:1]:
-                    heapq.heappush(self._due, earliest)
+                due = run.state.next_due()
+                if due is not None and (due, run.row.run_id) not in self._due[:1]:
+                    heapq.heappush(self._due, (due, run.row.run_id))
         self._hand_out(turn)
 
     def _hand_out(self, turn: Turn) -> None:
@@ -342,9 +354,22 @@ class Scheduler:
                 turn.change_run(run, state="RUNNING", started=turn.now)
                 if run.job.timeout_seconds:
                     run.state.due = turn.now + run.job.timeout_seconds * 1000
+                run.state.warn_at = warning_at(run.job.settings, turn.now)
                 said = f"{run.row.name} begins."
                 turn.tell("run.started", said, job_id=job_id, run_id=run.row.run_id)
+                announce.run_started(turn, run)
+                if not run.state.prepared:
+                    turn.effects.append(partial(self._checkouts.begin, run.row))
                 self._dirty.add(run.row.run_id)
+
+    def _checked_out(self, row: RunRow, found: Checkout | TaskError) -> None:
+        def take(turn: Turn) -> None:
+            run = self._runs.get(row.run_id)
+            if run is not None and run.row.repairs == row.repairs and not run.state.prepared:
+                self._advance.checked_out(turn, run, found)
+                self._dirty.add(row.run_id)
+
+        self.ask(take)
 
     def _skip(self, turn: Turn, run: ActiveRun) -> None:
         limit = run.job.max_concurrent_runs
@@ -364,6 +389,7 @@ class Scheduler:
             run_id=run.row.run_id,
             details=about_run(turn.store, run.row),
         )
+        announce.run_ended(turn, run)
         self.finished(turn, run)
 
     # What runs need done
@@ -471,10 +497,3 @@ class Scheduler:
                 Outcome(result, code, said if failed else "", output=output),
             )
             self._dirty.add(parent.row.run_id)
-
-
-def _units(run: ActiveRun) -> Iterator[UnitState]:
-    for unit in run.state.units.values():
-        yield unit
-        if unit.iterations is not None:
-            yield from unit.iterations.active.values()

@@ -36,6 +36,7 @@ class UnitState:
         attempt: Id of the newest attempt.
         failures: Attempts that failed and count against `max_retries`.
         due: When the next attempt may begin, or when the active one has taken too long.
+        warn_at: When it is told that the active attempt takes long.
         stopping: Why the active attempt was told to end.
         iterations: Of a for-each that is active.
     """
@@ -51,6 +52,7 @@ class UnitState:
     due: int | None = None
     stopping: Result | None = None
     iterations: Iterations | None = None
+    warn_at: int | None = None
 
 
 @dataclass(slots=True)
@@ -81,12 +83,16 @@ class RunState:
         units: Its tasks, by key; no more are added.
         stopping: What the run comes to because somebody or a timeout ends it.
         due: When the run has taken too long.
+        warn_at: When it is told that the run takes long.
+        prepared: Whether there is what its tasks need, so that they may begin.
     """
 
     run_id: int
     units: dict[str, UnitState]
     stopping: Result | None = None
     due: int | None = None
+    warn_at: int | None = None
+    prepared: bool = True
     _open: int = 0
     _awaited: dict[str, int] = field(default_factory=dict)
     _after: dict[str, list[str]] = field(default_factory=dict)
@@ -118,11 +124,20 @@ class RunState:
         """Tasks whose predecessors have ended; all that wait if the run is to end."""
         if self.stopping is not None:
             return [self.units[key] for key in self._awaited]
-        return list(self._ready.values())
+        return list(self._ready.values()) if self.prepared else []
 
     def live(self) -> list[UnitState]:
         """Tasks that have begun and are not done."""
         return list(self._live.values())
+
+    def next_due(self) -> int | None:
+        """When there is something to do even if nothing happens; None if there is not."""
+        found = [self.due, self.warn_at]
+        for unit in self._live.values():
+            iterations = () if unit.iterations is None else unit.iterations.active.values()
+            for each in (unit, *iterations):
+                found += [each.due, each.warn_at]
+        return min((each for each in found if each is not None), default=None)
 
     def begin(self, unit: UnitState) -> None:
         """A task is no longer waiting."""
@@ -144,6 +159,13 @@ class RunState:
                 self._awaited[key] -= 1
                 if not self._awaited[key]:
                     self._ready[key] = self.units[key]
+
+
+@dataclass(frozen=True, slots=True)
+class Warn:
+    """A task, or the run if it is none, takes longer than its health rule says."""
+
+    unit: UnitState | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +210,7 @@ class Finish:
     reason: str
 
 
-Transition = Start | Settle | Stop | StopRun | Finish
+Transition = Warn | Start | Settle | Stop | StopRun | Finish
 
 
 def step(run: RunState, now: int) -> list[Transition]:
@@ -200,6 +222,8 @@ def step(run: RunState, now: int) -> list[Transition]:
         run: Its state; not changed.
         now: Milliseconds since 1970.
     """
+    if run.warn_at is not None and run.warn_at <= now:
+        return [Warn(None)]
     if run.stopping is None and run.due is not None and run.due <= now:
         return [StopRun(Result.TIMEDOUT, "The run took longer than its timeout_seconds.")]
     if run.is_over:
@@ -233,6 +257,8 @@ def _go_on(run: RunState, unit: UnitState, now: int) -> Iterator[Transition]:
         elif late:
             yield Start(unit, "The attempt before failed.")
         return
+    if unit.warn_at is not None and unit.warn_at <= now:
+        yield Warn(unit)
     if unit.stopping is None:
         if run.stopping is not None:
             yield Stop(unit, Result.CANCELED, f"The run is {run.stopping}.")

@@ -18,18 +18,41 @@ from lakeflow.jobs.formats import copy_to, format_of, upgrade
 from lakeflow.jobs.model import Result
 from lakeflow.jobs.rows import (
     AttemptRow,
+    DestinationRow,
     DocumentRow,
     JobEvent,
     JobRow,
+    NoticeRow,
     RepairRow,
     RunRow,
     TickRow,
     TriggerRow,
 )
 
-AnyRow = JobRow | RunRow | AttemptRow | RepairRow | TriggerRow | TickRow | JobEvent | DocumentRow
+AnyRow = (
+    JobRow
+    | RunRow
+    | AttemptRow
+    | RepairRow
+    | TriggerRow
+    | TickRow
+    | JobEvent
+    | NoticeRow
+    | DestinationRow
+    | DocumentRow
+)
 Row = TypeVar(
-    "Row", JobRow, RunRow, AttemptRow, RepairRow, TriggerRow, TickRow, JobEvent, DocumentRow
+    "Row",
+    JobRow,
+    RunRow,
+    AttemptRow,
+    RepairRow,
+    TriggerRow,
+    TickRow,
+    JobEvent,
+    NoticeRow,
+    DestinationRow,
+    DocumentRow,
 )
 
 
@@ -93,6 +116,8 @@ _OF: Mapping[type[Any], _Table] = {
     TriggerRow: _Table.of(TriggerRow, "triggers", "trigger_id"),
     TickRow: _Table.of(TickRow, "ticks", "tick_id"),
     JobEvent: _Table.of(JobEvent, "events", "sequence"),
+    NoticeRow: _Table.of(NoticeRow, "outbox", "sequence"),
+    DestinationRow: _Table.of(DestinationRow, "destinations", "destination_id"),
     DocumentRow: _Table.of(DocumentRow, "documents", "key"),
 }
 

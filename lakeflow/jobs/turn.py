@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lakeflow.jobs.active import ActiveRun
 from lakeflow.jobs.model import JsonValue
-from lakeflow.jobs.rows import AttemptRow, JobEvent
+from lakeflow.jobs.notices import Notice
+from lakeflow.jobs.rows import AttemptRow, JobEvent, NoticeRow, RunRow
 from lakeflow.jobs.store import Store
 
 
@@ -22,6 +24,7 @@ class Turn:
         effects: Called in order once the transaction is durable.
         events: What happened.
         changed_jobs: Jobs that were created, changed or removed.
+        posted: Whether somebody is to be told something.
         told: Whether somebody will be told of it who may rely on it, so that it must outlast the
             power. The end of a task need not: what is forgotten of it is done again.
     """
@@ -31,6 +34,7 @@ class Turn:
     effects: list[Callable[[], None]] = field(default_factory=list)
     events: list[JobEvent] = field(default_factory=list)
     changed_jobs: set[int] = field(default_factory=set)
+    posted: bool = False
     told: bool = False
 
     def tell(self, type: str, message: str, **about: Any) -> None:  # noqa: A002 - the event's own word
@@ -58,6 +62,14 @@ class Turn:
             iteration=attempt.iteration,
             details=details or {},
         )
+
+    def post(self, notices: Iterable[Notice], run: RunRow, **about: Any) -> None:
+        """Writes what somebody is to be told of a run, or of an attempt of its tasks."""
+        for each in notices:
+            said = each.event, each.kind, each.to, each.body
+            ids = run.run_id, run.job_id
+            self.store.insert(NoticeRow(uuid.uuid4().hex, *said, self.now, self.now, *ids, **about))
+            self.posted = self.told = True
 
     def change_run(self, run: ActiveRun, **changes: Any) -> None:
         """Changes the row of a run."""

@@ -23,6 +23,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lakeflow.core.settings import SECRETS
 from lakeflow.jobs import leftovers
 from lakeflow.jobs.model import Result
 from lakeflow.jobs.tasks.context import Given, order
@@ -247,7 +248,10 @@ class Workers:
             with theirs:
                 self._server = subprocess.Popen(
                     [sys.executable, "-P", "-m", "lakeflow.jobs.forkserver", str(theirs.fileno())],
-                    env={**os.environ, leftovers.MARK: leftovers.mark(self._home)},
+                    env={
+                        **{name: os.environ[name] for name in os.environ.keys() - SECRETS},
+                        leftovers.MARK: leftovers.mark(self._home),
+                    },
                     stdin=subprocess.DEVNULL,
                     pass_fds=[theirs.fileno()],
                     start_new_session=True,

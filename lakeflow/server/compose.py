@@ -20,10 +20,12 @@ from lakeflow.jobs.store import Reader, Store
 from lakeflow.jobs.tasks.context import Given
 from lakeflow.jobs.turn import Turn
 from lakeflow.jobs.workers import Workers
+from lakeflow.server.delivery import Delivery
 from lakeflow.server.freshness import Freshness
 from lakeflow.server.inline import Dispatch, InlineRunner
 from lakeflow.server.localise import localised, saved_query
 from lakeflow.server.publisher import SECONDS, Publication, Publisher
+from lakeflow.server.senders import Mail, send_webhook
 from lakeflow.server.senses import Senses
 from lakeflow.server.tasks import SqlTask
 
@@ -70,13 +72,22 @@ class Server:
         self.home = Home(folder.absolute())
         self.settings = settings
         self._lock = HomeLock(self.home, {"address": address})
+        self._address = address
+        clock = clock or SystemClock()
+        mail = Mail(settings.smtp_url, settings.mail_from)
+        self._delivery = Delivery(
+            self.reader,
+            self.ask,
+            clock,
+            {"webhook": send_webhook, "email": mail},
+            lambda: self._address,
+        )
         self._workers = Workers(str(self.home.database), _GIVEN, at_most=slots)
         inline = InlineRunner({"sql_task": partial(SqlTask, settings)}, slots)
         types = frozenset({"sql_task"})
         localise = partial(localised, self.home)
         self._runner = Dispatch(inline, types, self._workers, settings.environment(), localise)
         self.publisher: Publisher | None = None
-        clock = clock or SystemClock()
         try:
             self._store = Store(self.home.database)
             self.scheduler = Scheduler(
@@ -87,6 +98,7 @@ class Server:
                 slots=slots,
                 listeners=[self._publish, *listeners],
                 triggers=triggers,
+                posted=self._delivery.wake,
             )
             self.scheduler.recover()
         except BaseException:
@@ -98,6 +110,7 @@ class Server:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="scheduler", daemon=True)
         self._thread.start()
+        self._delivery.start()
         saved = partial(saved_query, self.home)
         self._senses = Senses(self.scheduler, settings, saved) if triggers else None
         self._freshness = Freshness(self.scheduler, self.home, settings) if triggers else None
@@ -157,6 +170,7 @@ class Server:
 
     def tell_address(self, address: str) -> None:
         """Says where the API is, to those who meet the lock."""
+        self._address = address
         self._lock.tell({"address": address})
 
     def end_cluster(self, name: str) -> None:
@@ -179,10 +193,14 @@ class Server:
         self.close()
 
     def close(self) -> None:
-        """Stops every task, without an end to its run; the next server goes on with them."""
+        """Stops every task, without an end to its run; the next server goes on with them.
+
+        What somebody is to be told now is waited for, some seconds at most.
+        """
         for looking in (self._senses, self._freshness):
             if looking is not None:
                 looking.close()
+        self._delivery.close()
         self.scheduler.close()
         self._thread.join()
         self._runner.close()

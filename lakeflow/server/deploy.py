@@ -13,6 +13,7 @@ from lakeflow.core.errors import ConfigurationError
 from lakeflow.core.location import Location
 from lakeflow.core.names import nearest
 from lakeflow.jobs import tree
+from lakeflow.jobs.checkout import check_git_source
 from lakeflow.jobs.control import change_job, create_job, delete_job
 from lakeflow.jobs.declared import Declared, Name, Resource
 from lakeflow.jobs.deploy import (
@@ -27,6 +28,7 @@ from lakeflow.jobs.deploy import (
     write_state,
 )
 from lakeflow.jobs.model import JsonValue
+from lakeflow.jobs.notices import check_notices
 from lakeflow.jobs.reading import read_job
 from lakeflow.jobs.references import check
 from lakeflow.jobs.rows import DocumentRow, JobRow
@@ -94,7 +96,8 @@ def check_jobs(declared: Declared, only: Collection[str] = ()) -> None:
         if job.name not in names:
             continue
         read_job(job.settings, strict=False, locate=partial(_place, job))
-        for error in check(job.settings):
+        notices = check_notices(job.settings, strict=False)
+        for error in (*check(job.settings), *notices, *check_git_source(job.settings)):
             error.location = error.location or job.locate()
             raise error
 

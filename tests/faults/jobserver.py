@@ -1,10 +1,10 @@
 """A server that is killed again and again, and the client that does not give up.
 
-    python -m tests.faults.jobserver HOME RUNS
+    python -m tests.faults.jobserver HOME RUNS URL
 
 A schedule ticks a minute in each tenth of a second, for clocks run fast here. The client accepts
 RUNS runs, each under a token of its own, and writes down which were accepted;
-repairs each run that failed; ends when every run has succeeded.
+repairs each run that failed; ends when every run has succeeded. URL is told of starts and ends.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from lakeflow.jobs.model import Result
 from lakeflow.jobs.rows import JobEvent, JobRow, RepairRow, RunRow
 from lakeflow.jobs.turn import Turn
 from lakeflow.server.compose import Server
+from tests.unit.jobs.repository import make_repository
 
 WRITE = 'import sys; open("{home}/effects", "a").write(sys.argv[1] + chr(10))'
 FAIL_ONCE = (
@@ -30,13 +31,12 @@ FAIL_ONCE = (
 )
 
 
-def settings(home: Path) -> dict:
+def settings(home: Path, url: str) -> dict:
     """A job with a chain, a branch, a fan, a child that sleeps for ever, and a flaky task."""
-    for name, text in (("write.py", WRITE), ("flaky.py", FAIL_ONCE)):
-        # At once whole: tasks that a server took up may be reading it.
-        new = home / f"{name}.new"
-        new.write_text(text.format(home=home))
-        new.rename(home / name)
+    repository = home / "repository"
+    if not repository.exists():
+        files = {"write.py": WRITE.format(home=home), "flaky.py": FAIL_ONCE.format(home=home)}
+        make_repository(repository, files)
 
     def script(key: str, file: str, *after: str, **more: object) -> dict:
         return {
@@ -63,8 +63,11 @@ def settings(home: Path) -> dict:
         },
     }
     gate = {"op": "EQUAL_TO", "left": "{{tasks.first.result_state}}", "right": "success"}
+    told = {"on_start": [{"id": f"{url}/start"}], "on_failure": [{"id": f"{url}/failure"}]}
     return {
         "name": "hunted",
+        "git_source": {"git_url": str(repository), "git_branch": "main"},
+        "webhook_notifications": {**told, "on_success": [{"id": f"{url}/success"}]},
         "max_concurrent_runs": 3,
         "tasks": [
             script("first", "write.py"),
@@ -118,7 +121,7 @@ def scheduled() -> dict:
 
 
 def main() -> None:
-    home, count = Path(sys.argv[1]), int(sys.argv[2])
+    home, count, url = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     began = time.monotonic()
     changed = threading.Event()
 
@@ -143,7 +146,7 @@ def main() -> None:
     ) as server:
         reader = server.reader()
         server.ask(lambda turn: declared(turn, "scheduled", scheduled()))
-        job = server.ask(lambda turn: declared(turn, "hunted", settings(home)))
+        job = server.ask(lambda turn: declared(turn, "hunted", settings(home, url)))
         accepted = home / "accepted"
         known = accepted.read_text().splitlines() if accepted.exists() else []
         for number in range(len(known), count):

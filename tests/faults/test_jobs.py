@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -17,8 +19,9 @@ from deltalake import DeltaTable
 from lakeflow.core.failpoints import NAMES
 from lakeflow.jobs.leftovers import MARK
 from lakeflow.jobs.model import Result
-from lakeflow.jobs.rows import AttemptRow, RunRow, TickRow
+from lakeflow.jobs.rows import AttemptRow, JobEvent, NoticeRow, RunRow, TickRow
 from lakeflow.jobs.store import Reader
+from tests.unit.server.receivers import Receiver
 
 ANYWHERE = sorted(name for name in NAMES if name.startswith("jobs."))
 PUBLISHING = ["jobs.history.read", "jobs.history.staged", "jobs.history.committed"]
@@ -30,16 +33,18 @@ SOONEST = 2.0
 class Hunt:
     """A home whose server is started until all is done."""
 
-    def __init__(self, home: Path, tally: Counter[str]) -> None:
+    def __init__(self, home: Path, receiver: Receiver, tally: Counter[str]) -> None:
         self.home = home
+        self.receiver = receiver
         self.tally = tally
         self.runs = 3
 
     def start(self, failpoint: str = "", seconds: float | None = None) -> int:
         """Runs a server to its end; kills it after some seconds."""
         (self.home / "first-work").unlink(missing_ok=True)
+        about = [str(self.home), str(self.runs), self.receiver.url]
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.jobserver", str(self.home), str(self.runs)],
+            [sys.executable, "-m", "tests.faults.jobserver", *about],
             env={**os.environ, "LAKEFLOW_FAILPOINT": failpoint},
             stderr=subprocess.PIPE,
         )
@@ -73,6 +78,7 @@ class Hunt:
         self._nothing_is_left()
         reader = Reader(self.home / "jobs.db")
         self._check_ticks(reader)
+        self._check_notices(reader)
         runs = reader.select(RunRow, "type = 'JOB_RUN' AND trigger = 'ONE_TIME'")
         accepted = [line.split() for line in (self.home / "accepted").read_text().splitlines()]
         named = {row.token: row.run_id for row in runs}
@@ -99,6 +105,21 @@ class Hunt:
             assert set(good.values()) == {1}, "what has succeeded does not run again"
         self._check_history(reader)
         reader.close()
+
+    def _check_notices(self, reader: Reader) -> None:
+        """Each start and end of a run that told of itself is told to the receiver as well."""
+        notices = reader.select(NoticeRow)
+        assert {each.state for each in notices} == {"DELIVERED"}
+        got = {(each.body["notice_id"], each.path) for each in self.receiver.requests}
+        assert {(each.notice_id, urlsplit(each.recipient).path) for each in notices} == got
+        ours = "job_id IN (SELECT job_id FROM jobs WHERE key = 'hunted') AND type = ?"
+        started = reader.count(JobEvent, ours, ("run.started",))
+        ended = [each.message for each in reader.select(JobEvent, ours, ("run.ended",))]
+        failed = sum(message.startswith("FAILED") for message in ended)
+        assert len(ended) - failed == self.runs
+        assert started == len(ended)
+        expected = {"/start": started, "/failure": failed, "/success": self.runs}
+        assert Counter(path for _, path in got) == {k: n for k, n in expected.items() if n}
 
     def _check_history(self, reader: Reader) -> None:
         """The last server has published every end, each once."""
@@ -130,9 +151,10 @@ class Hunt:
 
 
 @pytest.fixture
-def hunt(tmp_path: Path, tally: Counter[str]) -> Hunt:
+def hunt(tmp_path: Path, tally: Counter[str]) -> Iterator[Hunt]:
     """A server without jobs."""
-    return Hunt(tmp_path, tally)
+    with Receiver() as receiver:
+        yield Hunt(tmp_path, receiver, tally)
 
 
 def test_a_server_that_nobody_kills(hunt: Hunt) -> None:

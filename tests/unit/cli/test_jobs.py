@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from databricks.sdk import WorkspaceClient
 
+from tests.unit.server.receivers import Receiver
+
 PROJECT = """
 name: shop
 jobs:
@@ -205,6 +207,29 @@ def test_a_python_file_of_jobs_whose_job_runs_another_with_a_function(shop: Path
     said = jobs(shop, "run", "parent", "--local", "--project", "work.py")
     assert "SUCCESS" in said
     assert (shop / "said").read_text() == "parent"
+
+
+def test_a_local_run_tells_who_is_to_be_told(tmp_path: Path) -> None:
+    with Receiver() as receiver:
+        job = {
+            "webhook_notifications": {"on_success": [{"id": f"{receiver.url}/hush"}]},
+            "email_notifications": {"on_start": ["ann@example.org"]},
+            "health": {
+                "rules": [
+                    {"metric": "STREAMING_BACKLOG_FILES", "op": "GREATER_THAN", "value": 1},
+                ]
+            },
+            "tasks": [{"task_key": "a", "shell_task": {"command": "true"}}],
+        }
+        text = json.dumps({"name": "shop", "jobs": {"nightly": job}})
+        (tmp_path / "lakeflow.yml").write_text(text)
+        said = jobs(tmp_path, "run", "nightly", "--local")
+        (request,) = receiver.requests
+    assert request.body["result_state"] == "SUCCESS"
+    assert "warning nightly: health.rules[0]: STREAMING_BACKLOG_FILES is kept" in said
+    assert "NOT TOLD" in said
+    assert "Set LAKEFLOW_SMTP_URL" in said
+    assert "hush" not in said
 
 
 @pytest.fixture

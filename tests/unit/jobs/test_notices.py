@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -19,14 +18,14 @@ from lakeflow.jobs.notices import (
     at_start,
     at_warning,
     check_notices,
-    too_long,
+    unwatched,
     warning_at,
 )
 
 RUN = Subject(7, "nightly", 70, url="http://here/run/70", workspace_id=9)
 ATTEMPT = Subject(7, "nightly", 71, "load", 70, workspace_id=9)
 FLAGS = ("no_alert_for_skipped_runs", "no_alert_for_canceled_runs", "alert_on_last_attempt")
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
+NOW = 1_767_225_600_000
 
 
 def settings(**flags):
@@ -143,14 +142,22 @@ def health(*values, metric="RUN_DURATION_SECONDS"):
 
 
 def test_a_run_is_too_long_when_it_takes_longer_than_its_shortest_rule():
-    for second in (0, 59, 60):
-        assert not too_long(health(60, 90), NOW, NOW + timedelta(seconds=second))
-    due = warning_at(health(90, 60), NOW)
-    assert due == NOW + timedelta(seconds=60, milliseconds=1)
-    assert too_long(health(90, 60), NOW, due)
+    assert warning_at(health(90, 60), NOW) == NOW + 60_001
     for without in ({}, {"health": None}, health(), health(60, metric="STREAMING_BACKLOG_FILES")):
         assert warning_at(without, NOW) is None
-        assert not too_long(without, NOW, NOW + timedelta(days=99))
+
+
+def test_rules_that_nobody_watches_are_told():
+    said = {"tasks": [{"task_key": "a", **health(1, metric="STREAMING_BACKLOG_FILES")}]}
+    (told,) = unwatched({**said, **health(1)})
+    assert told.startswith("tasks[a].health.rules[0]: STREAMING_BACKLOG_FILES is kept")
+
+
+def test_an_event_that_nobody_knows_is_let_through_where_it_was_warned_of():
+    said = {"email_notifications": {"on_failur": []}, **health("1")}
+    assert len(check_notices(said)) == 2
+    (error,) = check_notices(said, strict=False)
+    assert "health.rules[0]" in error.message
 
 
 def test_right_settings_have_no_errors():
@@ -190,6 +197,8 @@ def test_right_settings_have_no_errors():
         ),
         (health("1"), "health.rules[0] compares by GREATER_THAN with '1'", "whole number"),
         (health(True), "with True", ""),
+        ({"health": {"rules": ["long"]}}, "is a list of mappings", ""),
+        ({"health": {"rules": "long"}}, "is a list of mappings", ""),
         ({"health": {"rules": [{"metric": "RUN_DURATION_SECONDS", "value": 1}]}}, "by None", ""),
     ],
 )

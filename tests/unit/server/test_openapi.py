@@ -80,7 +80,9 @@ def call_by_chance(client, operation: str, examples: int) -> None:
     )
     def called(case) -> None:
         headers = {"Authorization": f"Bearer {client.served.token}"}
-        answer = case.call(base_url=client.served.address, headers=headers, session=client.session)
+        answer = case.call(
+            base_url=client.served.address, headers=headers, session=client.session, timeout=60
+        )
         said = f"{operation} {case.query} {case.body!r}: {answer.status_code} {answer.text[:500]}"
         assert answer.status_code < 500 or answer.status_code == 501, said
         if answer.status_code >= 400:
