@@ -1,4 +1,4 @@
-"""Measures Lakeflow beside a script written by hand; see README.md in this folder."""
+"""Measures Lakeflow beside a script written by hand and other schedulers; see README.md here."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median
 
+from benchmarks.jobs import ours, peers
 from benchmarks.processes import CommandFailed, Cost, measure
 
 HERE = Path(__file__).parent
@@ -150,8 +151,8 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1, help="TPC-H's scale factor")
     parser.add_argument("--runs", type=int, default=3, help="pairs of runs")
     parser.add_argument("--memory-limit", help="for the query engine on both sides, such as 1GB")
-    parser.add_argument("--only", choices=["medallion", "start"], help="one part alone")
-    parser.add_argument("--alone", action="store_true", help="leave the handwritten script out")
+    parser.add_argument("--only", choices=["medallion", "start", "jobs"], help="one part alone")
+    parser.add_argument("--alone", action="store_true", help="leave the other sides out")
     parser.add_argument(
         "--folder",
         type=Path,
@@ -164,15 +165,20 @@ def main() -> None:
     costs: dict[str, dict[str, list[Cost]]] = {}
     sides = ("lakeflow",) if given.alone else ("lakeflow", "handwritten")
     try:
-        if given.only != "start":
+        if given.only in (None, "medallion"):
             costs |= medallion(folder, given.scale, given.runs, given.memory_limit, sides)
-        if given.only != "medallion":
+        if given.only in (None, "start"):
             costs["trivial"] = {"lakeflow": trivial(folder, 2 * given.runs + 1)}
             helped = [measure([*LAKEFLOW, "--help"], folder) for _ in range(2 * given.runs + 1)]
             costs["help"] = {"lakeflow": helped}
     except CommandFailed as error:
         raise SystemExit(str(error)) from None
     report(costs)
+    if given.only in (None, "jobs"):
+        for figure in ours.Measuring(folder / "jobs", given.runs).all():
+            print(figure)
+        if not given.alone:
+            peers.report(peers.measure(folder, given.runs))
 
 
 if __name__ == "__main__":

@@ -151,6 +151,8 @@ def _why_run(reader: Reader, run: RunRow) -> Iterator[str]:
         yield f"It waits: {limit} runs of {run.name} may be active, and there are: {ids}."
     elif run.result is None:
         yield f"It is {run.state}. {run.message}".rstrip()
+        if run.settings.get("git_source") and not run.checkout:
+            yield "Its tasks wait until its repository is checked out."
     else:
         yield f"It is {run.result}: {run.message}"
     for trigger in reader.select(TriggerRow, "job_id = ?", (run.job_id,)):

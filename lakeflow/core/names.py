@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -105,5 +104,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
         >>> nearest("tabel", ["table", "view"])
         "Did you mean 'table'?"
     """
+    import difflib
+
     found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"Did you mean {found[0]!r}?" if found else ""

@@ -205,7 +205,7 @@ TASK_TYPES: Mapping[str, tuple[Field, ...]] = {
 
 ELSEWHERE = (
     "power_bi_task spark_submit_task dbt_platform_task dbt_cloud_task clean_rooms_notebook_task "
-    "gen_ai_compute_task ai_runtime_task dashboard_task"
+    "gen_ai_compute_task ai_runtime_task ai_function_task dashboard_task"
 ).split()
 """Types of tasks that exist on Databricks only: kept, and refused when they run."""
 

@@ -16,7 +16,7 @@ import signal
 import socket
 import sys
 
-from lakeflow.jobs import leftovers, wire, worker
+from lakeflow.jobs import leaving, leftovers, wire, worker
 from lakeflow.jobs.wire import Line, Message
 
 Ends = tuple[socket.socket, socket.socket]
@@ -178,8 +178,14 @@ def _dead() -> int | None:
 
 def main() -> int:
     """Runs the fork server, and in its children what they are for."""
-    ends = ForkServer(socket.socket(fileno=int(sys.argv[1]))).run()
-    return 0 if ends is None else worker.serve(*ends)
+    server = ForkServer(socket.socket(fileno=int(sys.argv[1])))
+    shared = leaving.modules()
+    ends = server.run()
+    if ends is None:
+        return 0
+    code = worker.serve(*ends)
+    leaving.leave(code, shared)
+    return code
 
 
 if __name__ == "__main__":

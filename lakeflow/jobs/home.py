@@ -70,7 +70,7 @@ class HomeLock:
     """
 
     def __init__(self, home: Home, about: dict[str, object]) -> None:
-        home.folder.mkdir(parents=True, exist_ok=True)
+        home.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._file = (home.folder / "server.lock").open("a+")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -185,9 +185,11 @@ def _notices(
 ) -> list[Notice]:
     if "condition_task" in settings:  # decides and does nothing, so there is nothing to tell
         return []
-    body = {**_body(event, subject), **said}
     emails = (settings.get("email_notifications") or {}).get(event) or ()
     webhooks = (settings.get("webhook_notifications") or {}).get(event) or ()
+    if not emails and not webhooks:
+        return []
+    body = {**_body(event, subject), **said}
     told = [Notice(event, "email", address, body) for address in dict.fromkeys(emails)]
     ids = dict.fromkeys(webhook["id"] for webhook in webhooks)
     return told + [Notice(event, "webhook", each, body) for each in ids]

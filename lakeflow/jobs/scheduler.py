@@ -104,6 +104,7 @@ class Scheduler:
         self._closing = False
         self._advance = Advance(self)
         self._runs: dict[int, ActiveRun] = {}
+        self._runs_of: dict[int, dict[int, ActiveRun]] = {}
         self._places: dict[int, tuple[ActiveRun, Unit]] = {}
         self._children: dict[int, ActiveRun] = {}
         self._waiting: deque[int] = deque()
@@ -223,7 +224,7 @@ class Scheduler:
                     turn.effects.append(partial(self._checkouts.begin, run.row))
             for run, attempt in working:
                 self._advance.lost(turn, run, attempt)
-            for job_id in {run.row.job_id for run in self._runs.values()}:
+            for job_id in self._runs_of:
                 self._admit(turn, job_id)
             self._dirty.update(self._runs)
             self._settle(turn)
@@ -338,6 +339,7 @@ class Scheduler:
 
     def _hold(self, run: ActiveRun) -> None:
         self._runs[run.row.run_id] = run
+        self._runs_of.setdefault(run.row.job_id, {})[run.row.run_id] = run
         for unit, attempt in run.attempts.items():
             if attempt.state in ("PENDING", "RUNNING", "TERMINATING"):
                 self._places[attempt.attempt] = (run, unit)
@@ -346,9 +348,9 @@ class Scheduler:
 
     def _admit(self, turn: Turn, job_id: int) -> None:
         """Lets the runs of a job begin that may."""
-        runs = [run for run in self._runs.values() if run.row.job_id == job_id]
-        active = sum(run.row.state != "QUEUED" for run in runs)
-        for run in sorted(runs, key=lambda run: run.row.run_id):
+        runs = self._runs_of.get(job_id, {})
+        active = sum(run.row.state != "QUEUED" for run in runs.values())
+        for _, run in sorted(runs.items()):
             if run.row.state == "QUEUED" and active < run.job.max_concurrent_runs:
                 active += 1
                 turn.change_run(run, state="RUNNING", started=turn.now)
@@ -472,6 +474,10 @@ class Scheduler:
         """Told that a run is over."""
         row = run.row
         del self._runs[row.run_id]
+        mine = self._runs_of[row.job_id]
+        del mine[row.run_id]
+        if not mine:
+            del self._runs_of[row.job_id]
         for attempt in run.attempts.values():
             self._places.pop(attempt.attempt, None)
         for cluster in clusters_of(row):

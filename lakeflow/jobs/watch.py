@@ -7,6 +7,7 @@ there already begins nothing.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -88,6 +89,9 @@ class Watch:
     def __init__(self, store: Store, begin: Begin) -> None:
         self._begin = begin
         self._watched: dict[str, _Watched] = {}
+        self._of_job: defaultdict[int, dict[str, _Watched]] = defaultdict(dict)
+        self._due: int | None = None
+        self._due_is_known = False
         kept = {row.trigger_id: row for row in store.select(TriggerRow)}
         for job in store.select(JobRow):
             self._take(job, kept)
@@ -100,21 +104,28 @@ class Watch:
             while name in self._watched:
                 name += " again"
             row = kept.get(name) or TriggerRow(name, job.job_id, {}, None)
-            self._watched[name] = _Watched(job.job_id, trigger, row)
+            self._watched[name] = self._of_job[job.job_id][name] = _Watched(
+                job.job_id, trigger, row
+            )
 
     def due(self) -> int | None:
         """When a trigger has to be looked at that waits for nothing but time."""
-        return min(
-            (
-                each.row.wait_until
-                for each in self._watched.values()
-                if each.row.wait_until is not None and not each.outside
-            ),
-            default=None,
-        )
+        if not self._due_is_known:
+            self._due_is_known = True
+            self._due = min(
+                (
+                    each.row.wait_until
+                    for each in self._watched.values()
+                    if each.row.wait_until is not None and not each.outside
+                ),
+                default=None,
+            )
+        return self._due
 
     def look(self, turn: Turn) -> None:
         """Looks at what is due and waits for nothing but time."""
+        if (earliest := self.due()) is None or earliest > turn.now:
+            return
         due = [
             each
             for each in self._watched.values()
@@ -124,18 +135,18 @@ class Watch:
         ]
         for each in due:
             self._look(turn, each)
-        if due:
-            failpoint("jobs.tick.written")
+        failpoint("jobs.tick.written")
 
     def job_changed(self, turn: Turn, job_id: int) -> None:
         """Takes note of a job that was created, changed or removed."""
-        kept = {n: each.row for n, each in self._watched.items() if each.job_id == job_id}
+        kept = {name: each.row for name, each in self._of_job.pop(job_id, {}).items()}
         for name in kept:
             del self._watched[name]
         job = turn.store.find(JobRow, job_id)
         if job is not None:
             self._take(job, kept)
-        mine = {n: each for n, each in self._watched.items() if each.job_id == job_id}
+        self._due_is_known = False
+        mine = self._of_job.get(job_id, {})
         for name in kept.keys() - mine.keys():
             turn.store.delete(TriggerRow, "trigger_id = ?", (name,))
             turn.store.forget_files(name)
@@ -145,8 +156,8 @@ class Watch:
 
     def run_ended(self, turn: Turn, run: RunRow) -> None:
         """A continuous job begins its next run when the last one has ended."""
-        for each in self._watched.values():
-            if each.job_id != run.job_id or not isinstance(each.trigger.rule, Continuous):
+        for each in self._of_job.get(run.job_id, {}).values():
+            if not isinstance(each.trigger.rule, Continuous):
                 continue
             if each.row.state and run.result is not None:
                 began = from_millis(run.started or run.created)
@@ -157,8 +168,8 @@ class Watch:
 
     def started_by_hand(self, turn: Turn, job_id: int) -> None:
         """Somebody began a run: a continuous job waits no longer for having failed."""
-        for each in self._watched.values():
-            if each.job_id == job_id and isinstance(each.trigger.rule, Continuous):
+        for each in self._of_job.get(job_id, {}).values():
+            if isinstance(each.trigger.rule, Continuous):
                 self._keep(turn, each, Decision(restarted(each.row.state)))
 
     def to_look_for(self, now: int) -> dict[str, Trigger]:
@@ -224,6 +235,7 @@ class Watch:
         if row != each.row:
             turn.store.put(row)
             each.row = row
+            self._due_is_known = False
         turn.store.see_files(row.trigger_id, decision.seen)
 
     def _tick(self, turn: Turn, each: _Watched, tick: Tick) -> None:

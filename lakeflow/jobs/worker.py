@@ -19,7 +19,7 @@ from lakeflow.core.errors import LakeflowError, TaskError
 from lakeflow.core.names import nearest
 from lakeflow.jobs import leftovers, wire
 from lakeflow.jobs.model import Result
-from lakeflow.jobs.tasks import program, traces
+from lakeflow.jobs.tasks import program
 from lakeflow.jobs.tasks.context import Context, Done, Stopped, ordered
 from lakeflow.jobs.tasks.context import load as load_function
 from lakeflow.jobs.work import Assignment, Outcome
@@ -260,6 +260,8 @@ def _exit(ended: SystemExit) -> Done:
 
 def _raised(context: Context, error: BaseException) -> Outcome:
     """What is told of an error, in one sentence and in full."""
+    from lakeflow.jobs.tasks import traces
+
     place = traces.where(error)
     trace = traces.formatted(error)
     if isinstance(error, LakeflowError):

@@ -70,7 +70,9 @@ class Api:
         try:
             route, captured = table().find(method, path)
             name = route.paths[0]
-            request = route.read({**(query or {}), **(body or {}), **captured}, origin)
+            version = path.split("/")[2] if path.startswith("/api/") else ""
+            given = {**(query or {}), **(body or {}), **captured}
+            request = route.read(given, origin, version)
             reply = reply_of(route.call(self, request), request)
         except Exception as error:
             reply = failure(error)
@@ -146,6 +148,7 @@ def table() -> Table:
     from lakeflow.server import (
         changes,
         compute,
+        destinations_api,
         identity,
         jobs_api,
         openapi,
@@ -169,6 +172,7 @@ def table() -> Table:
         secret_scopes,
         statements_api,
         permissions,
+        destinations_api,
         identity,
         openapi,
         changes,

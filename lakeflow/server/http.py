@@ -17,6 +17,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response, StreamingResponse
 
 from lakeflow.core.errors import LakeflowError
+from lakeflow.core.values import printable
 from lakeflow.server.answers import Refused, Reply, failure, invalid
 from lakeflow.server.changes import Changes, Tail, Watch, event_json
 from lakeflow.server.identity import WORKSPACE
@@ -66,7 +67,10 @@ class Http:
         except LakeflowError as error:
             reply = failure(error)
         milliseconds = (time.monotonic() - began) * 1000
-        _LOG.info("%s %s %d %.1f ms", request.method, scope["path"], reply.status, milliseconds)
+        path = printable(scope["path"])
+        _LOG.info("%s %s %d %.1f ms", request.method, path, reply.status, milliseconds)
+        if request.method == "HEAD":
+            reply = Reply(reply.status, "", reply.type)  # a stream would have no end
         await self._response(reply)(scope, receive, send)
 
     async def _answer(self, request: HttpRequest) -> Reply:

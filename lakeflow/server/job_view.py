@@ -38,12 +38,12 @@ ONE_TASK = "task"
 """Key of the task that older requests write into the job itself."""
 
 
-def job_json(row: JobRow, page: int = 0, *, brief: bool = False) -> dict[str, Any]:
+def job_json(row: JobRow, page: int | None = 0, *, brief: bool = False) -> dict[str, Any]:
     """A job.
 
     Args:
         row: The job.
-        page: Which part of its long arrays.
+        page: Which part of its long arrays; None for all of them.
         brief: Whether its tasks are left out.
     """
     settings = {**_DEFAULTS, **row.settings}
@@ -57,7 +57,7 @@ def job_json(row: JobRow, page: int = 0, *, brief: bool = False) -> dict[str, An
         "created_time": row.created,
         "settings": settings,
     }
-    if more:
+    if more and page is not None:
         found |= {"has_more": True, "next_page_token": written(page=page + 1)}
     return found
 

@@ -98,7 +98,7 @@ def delete(api: Api, request: Request) -> Any:
 )
 def get(api: Api, request: Request) -> Any:
     """A job."""
-    page = paging.read(request.get("page_token"), "page")
+    page = paging.page_of(request)
     found = job_json(api.read(lambda reader: find(reader, request["job_id"])), page)
     if request.get("include_trigger_state") and "file_arrival" in _trigger(found):
         found["trigger_state"] = {"file_arrival": {"using_file_events": False}}
@@ -132,7 +132,9 @@ def list_jobs(api: Api, request: Request) -> Any:
             [*values, limit + 1, start],
         )
     )
-    shown = [job_json(row, brief=not request.get("expand_tasks")) for row in rows[:limit]]
+    page = 0 if request.version >= "2.2" else None
+    brief = not request.get("expand_tasks")
+    shown = [job_json(row, page, brief=brief) for row in rows[:limit]]
     for each in shown:
         each.pop("next_page_token", None)
     return _page("jobs", shown, start, limit, more=len(rows) > limit)

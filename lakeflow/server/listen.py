@@ -16,7 +16,6 @@ from lakeflow.core.settings import Settings
 if TYPE_CHECKING:
     import uvicorn
 
-    from lakeflow.server.compose import Server
     from lakeflow.server.http import Http
 
 TOKEN = "LAKEFLOW_TOKEN"
@@ -111,18 +110,20 @@ def serve(
             api = Api(server)
             web = _web(Http(api, guard, changes), address)
             # On a thread of its own it leaves the signals to the command line.
-            thread = threading.Thread(target=web.run, args=([listening],), name="http")
-            watching = threading.Thread(target=_watch, args=(server, stop), daemon=True)
+            thread = threading.Thread(target=_until, args=(stop, web.run, [listening]), name="http")
+            watching = threading.Thread(target=_until, args=(stop, server.wait), daemon=True)
             thread.start()
             watching.start()
-            if file is not None:
-                told(f"The token is in {file}")
-            told(f"Listening on {where}")
-            stop.wait()
-            changes.close()
-            web.should_exit = True
-            thread.join()
-            api.close()
+            try:
+                if file is not None:
+                    told(f"The token is in {file}")
+                told(f"Listening on {where}")
+                stop.wait()
+            finally:
+                changes.close()
+                web.should_exit = True
+                api.close()  # calls that wait for statements are answered
+                thread.join()
             if server.failure is not None:
                 raise LakeflowError(f"The scheduler had to stop: {server.failure}.")
 
@@ -130,23 +131,32 @@ def serve(
 def _web(app: Http, address: Address) -> uvicorn.Server:
     import uvicorn
 
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,
-            lifespan="off",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            timeout_graceful_shutdown=5,
-            ssl_certfile=address.certificate,
-            ssl_keyfile=address.key,
-        )
+    settings = uvicorn.Config(
+        app,
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+        ssl_certfile=address.certificate,
+        ssl_keyfile=address.key,
     )
+    try:
+        settings.load()
+    except OSError as error:  # of the certificate
+        raise ConfigurationError(
+            f"--tls-cert and --tls-key cannot be used: {error}.",
+            hint="Give a certificate and its key, both as PEM.",
+        ) from error
+    return uvicorn.Server(settings)
 
 
-def _watch(server: Server, stop: threading.Event) -> None:
-    server.wait()
-    stop.set()
+def _until(stop: threading.Event, run: Callable[..., object], *given: object) -> None:
+    """Runs something without whose work there is no server."""
+    try:
+        run(*given)
+    finally:
+        stop.set()
 
 
 def _bound(address: Address) -> socket.socket:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lakeflow.server.answers import invalid
+from lakeflow.server.routes import Request
 
 PAGE = 100
 """Elements of an array of a job or a run in one answer."""
@@ -41,18 +42,27 @@ def read(token: str | None, name: str, default: int = 0) -> int:
     return found
 
 
-def cut(value: Mapping[str, Any], arrays: Sequence[str], page: int) -> tuple[dict[str, Any], bool]:
+def page_of(request: Request) -> int | None:
+    """The page of long arrays that is asked for; None for all of it, before version 2.2."""
+    return read(request.get("page_token"), "page") if request.version >= "2.2" else None
+
+
+def cut(
+    value: Mapping[str, Any], arrays: Sequence[str], page: int | None
+) -> tuple[dict[str, Any], bool]:
     """An object with one page of each of its arrays.
 
     Args:
         value: The object.
         arrays: Names of its arrays.
-        page: Number of the page.
+        page: Number of the page; None for all of it.
 
     Returns:
         The object, and whether there are further pages.
     """
     kept = dict(value)
+    if page is None:
+        return kept, False
     more = False
     for name in arrays:
         if found := kept.get(name):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lakeflow.jobs.rows import DocumentRow, JobRow
+from lakeflow.jobs.turn import Turn
 from lakeflow.server.answers import invalid, missing
 from lakeflow.server.routes import Request, Routes
 
@@ -94,8 +95,16 @@ def grant(api: Api, kind: str, name: str, entries: Any) -> None:
 
 
 def _add(api: Api, kind: str, name: str, entries: Sequence[Mapping[str, Any]]) -> None:
-    kept = {_whom(each): each for each in (*_entries(api, kind, name), *entries)}
-    api.save("permissions", f"{kind}/{name}", {"entries": list(kept.values())})
+    key = f"permissions/{kind}/{name}"
+
+    def add(turn: Turn) -> None:
+        row = turn.store.find(DocumentRow, key)
+        before = [] if row is None else row.value["entries"]
+        kept = {_whom(each): each for each in (*before, *entries)}
+        value = {"entries": list(kept.values())}
+        turn.store.put(DocumentRow(key, "permissions", value, turn.now))
+
+    api.server.ask(add)
 
 
 def _known(api: Api, request: Request) -> Mapping[str, str]:

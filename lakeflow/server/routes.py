@@ -43,11 +43,13 @@ class Request:
     Args:
         values: Path, query and body in one; values that were left out are not in it.
         origin: Where the server was reached, such as `http://127.0.0.1:8080`.
+        version: Of the API; empty for what has none.
         warnings: Added to the answer.
     """
 
     values: Mapping[str, Any]
     origin: str = ""
+    version: str = ""
     warnings: list[str] = field(default_factory=list)
 
     def __getitem__(self, name: str) -> Any:
@@ -102,12 +104,13 @@ class Route:
             return (self.path,)
         return tuple(f"/api/{version}/{self.path}" for version in reversed(self.versions))
 
-    def read(self, given: Mapping[str, Any], origin: str) -> Request:
+    def read(self, given: Mapping[str, Any], origin: str, version: str = "") -> Request:
         """The request with the values that this route takes.
 
         Args:
             given: Path, query and body.
             origin: Where the server was reached.
+            version: Of the API, as the call has it.
 
         Raises:
             Refused: A value is missing, or has not the shape it must have.
@@ -125,7 +128,7 @@ class Route:
         for each in self.parameters:
             if each.required and each.name not in values:
                 raise invalid(f"{each.name} is missing.", f"It says: {each.meaning}")
-        return Request(values, origin, warnings)
+        return Request(values, origin, version, warnings)
 
 
 @dataclass

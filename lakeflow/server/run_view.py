@@ -11,7 +11,7 @@ from lakeflow.jobs.model import Result
 from lakeflow.jobs.reading import stored_job
 from lakeflow.jobs.rows import AttemptRow, RepairRow, RunRow
 from lakeflow.jobs.store import Reader
-from lakeflow.server.paging import PAGE, cut, written
+from lakeflow.server.paging import cut, written
 from lakeflow.server.states import Standing, failure_message, state_and_status
 
 _PAGED = ("tasks", "job_clusters", "job_parameters", "repair_history", "iterations")
@@ -66,6 +66,8 @@ class RunView:
         found: dict[str, Any] = {
             "job_id": row.job_id,
             "run_id": row.run_id,
+            "job_run_id": row.run_id,
+            "attempt_number": 0,
             "number_in_job": row.run_id,
             "original_attempt_run_id": row.run_id,
             "run_name": row.name,
@@ -88,16 +90,19 @@ class RunView:
         }
         if row.trigger_info:
             found["trigger_info"] = dict(row.trigger_info)
-        for name in ("git_source", "description"):
+        for name in ("git_source", "description", "schedule"):
             if row.settings.get(name):
                 found[name] = row.settings[name]
+        if row.used_commit:
+            snapshot = {"git_snapshot": {"used_commit": row.used_commit}}
+            found["git_source"] = {**found["git_source"], **snapshot}
         return found
 
-    def whole(self, page: int = 0, *, history: bool = False) -> dict[str, Any]:
+    def whole(self, page: int | None = 0, *, history: bool = False) -> dict[str, Any]:
         """The run with its tasks.
 
         Args:
-            page: Which part of its long arrays.
+            page: Which part of its long arrays; None for all of them.
             history: Whether repairs and earlier attempts are shown.
         """
         shown = list(self.attempts) if history else list(self.newest().values())
@@ -105,7 +110,7 @@ class RunView:
         found["tasks"] = shown
         found, more = cut(found, _PAGED, page)
         found["tasks"] = [self.task(each) for each in found["tasks"]]
-        if more:
+        if more and page is not None:
             found |= {"has_more": True, "next_page_token": written(page=page + 1)}
         return found
 
@@ -145,17 +150,24 @@ class RunView:
         return found
 
     def one_task(
-        self, attempt: AttemptRow, iterations: Sequence[AttemptRow], page: int = 0
+        self, attempt: AttemptRow, iterations: Sequence[AttemptRow], page: int | None = 0
     ) -> dict[str, Any]:
-        """One attempt of a task as a run of its own, which it is to clients that ask for its id."""
+        """One attempt of a task as a run of its own, which it is to clients that ask for its id.
+
+        Args:
+            attempt: The attempt.
+            iterations: Attempts of its iterations if it is a for-each, or earlier ones of the same.
+            page: Which part of its iterations; None for all of them.
+        """
         task = self.task(attempt)
         shared = "start_time end_time setup_duration execution_duration cleanup_duration "
         shared += "run_duration queue_duration run_page_url state status attempt_number"
         found = self.brief() | {name: task[name] for name in shared.split()}
+        same = (attempt.task_key, attempt.iteration, attempt.repair)
         first = next(
             each.attempt
-            for each in (*self.attempts, attempt)
-            if each.task_key == attempt.task_key and each.repair == attempt.repair
+            for each in (*self.attempts, *iterations, attempt)
+            if (each.task_key, each.iteration, each.repair) == same
         )
         found |= {
             "run_id": attempt.attempt,
@@ -173,8 +185,9 @@ class RunView:
         }
         last = {each.iteration: each for each in iterations}
         shown = sorted(last.values(), key=lambda each: each.iteration or 0)
-        found["iterations"] = [self.task(each) for each in shown[page * PAGE : (page + 1) * PAGE]]
-        if len(shown) > (page + 1) * PAGE:
+        found, more = cut(found | {"iterations": shown}, ("iterations",), page)
+        found["iterations"] = [self.task(each) for each in found["iterations"]]
+        if more and page is not None:
             found |= {"has_more": True, "next_page_token": written(page=page + 1)}
         return found
 
@@ -217,7 +230,7 @@ class RunView:
     def _standing(self) -> Standing:
         row = self.row
         message = row.message
-        if row.result is Result.FAILED:
+        if row.result is Result.FAILED and row.code == "RUN_EXECUTION_ERROR":
             message = failure_message(_failed(self.newest().values()), message)
         limit = stored_job(row.settings).max_concurrent_runs
         return Standing(row.state, row.result, row.code, message, whole=True, limit=limit)

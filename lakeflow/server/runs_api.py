@@ -116,7 +116,7 @@ def submit(api: Api, request: Request) -> Any:
 )
 def get(api: Api, request: Request) -> Any:
     """A run of a job, or of one of its tasks."""
-    page = paging.read(request.get("page_token"), "page")
+    page = paging.page_of(request)
     resolved = bool(request.get("include_resolved_values"))
 
     def read(reader: Reader) -> Any:
@@ -125,7 +125,9 @@ def get(api: Api, request: Request) -> Any:
         if attempt is None:
             return view.whole(page, history=bool(request.get("include_history")))
         iterations = reader.select(
-            AttemptRow, "run_id = ? AND parent = ? ORDER BY attempt", (row.run_id, attempt.attempt)
+            AttemptRow,
+            "run_id = ? AND (parent = ? OR parent = ? AND iteration = ?) ORDER BY attempt",
+            (row.run_id, attempt.attempt, attempt.parent, attempt.iteration),
         )
         return view.one_task(attempt, iterations, page)
 
@@ -153,6 +155,7 @@ def list_runs(api: Api, request: Request) -> Any:
     limit = request.limit(20, 25)
     start = paging.read(request.get("page_token"), "start", max(request.get("offset", 0), 0))
     where, values = _wanted(request)
+    page = 0 if request.version >= "2.2" else None
 
     def read(reader: Reader) -> tuple[list[Any], bool]:
         rows = reader.select(
@@ -165,7 +168,7 @@ def list_runs(api: Api, request: Request) -> Any:
             RunView.of(reader, row, request.origin, api.user, briefly=not whole)
             for row in rows[:limit]
         ]
-        shown = [view.whole() if whole else view.brief() for view in views]
+        shown = [view.whole(page) if whole else view.brief() for view in views]
         return shown, len(rows) > limit
 
     shown, more = api.read(read)

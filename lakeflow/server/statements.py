@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from lakeflow.core.errors import LakeflowError, was_interrupted
 from lakeflow.core.schema import Field
 from lakeflow.core.settings import Settings
-from lakeflow.server.answers import missing
+from lakeflow.server.answers import Refused, missing
 from lakeflow.server.results import Cut, Limits, columns_json
 
 if TYPE_CHECKING:
@@ -155,6 +155,7 @@ class Statements:
         self._settings = settings
         self._now = now
         self._key = secrets.token_bytes(32)
+        self._closed = False
         self._known: dict[str, Statement] = {}
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="statement")
@@ -164,6 +165,8 @@ class Statements:
         from lakeflow.engine.ask import Cancellation
 
         self._sweep()
+        if self._closed:
+            raise Refused(503, "TEMPORARILY_UNAVAILABLE", "The server is about to end.")
         name = str(uuid.uuid4())
         made = Statement(name, asked, Cancellation(), self._folder / name, seen=self._now())
         with self._lock:
@@ -191,6 +194,7 @@ class Statements:
 
     def close(self) -> None:
         """Ends all of them."""
+        self._closed = True
         with self._lock:
             known = list(self._known.values())
         for each in known:

@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import select
 import socket
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -52,6 +51,8 @@ def run_notebook(context: Context, path: str, timeout: float, arguments: dict[st
 
 def _run(message: Message, timeout: float) -> Message | None:
     """What the worker tells: nothing at all if it died, an empty message if it took too long."""
+    import subprocess
+
     line, theirs = socket.socketpair()
     guard, guarded = socket.socketpair()
     with line, guard, contextlib.ExitStack() as after:

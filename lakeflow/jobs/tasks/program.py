@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -47,6 +46,8 @@ def run(words: Sequence[str], folder: Path, environment: Mapping[str, str] | Non
     A request to stop goes to the whole group of processes, so that the program hears it as well;
     this process then only waits.
     """
+    import subprocess
+
     stopped: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, _: stopped.append(number))
     flush()

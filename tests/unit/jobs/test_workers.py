@@ -305,3 +305,15 @@ def test_an_attempt_after_the_end_is_canceled(script):
     workers.close()
     workers.close()
     assert script("", by=workers).wait().result is Result.CANCELED
+
+
+def test_tasks_are_not_told_the_password_of_the_mail_server(script, monkeypatch):
+    monkeypatch.setenv("LAKEFLOW_SMTP_URL", "smtp://ann:hush@example.org")
+    workers = Workers()
+    try:
+        found = script("import os; print(sorted(os.environ), *os.environ.values())", by=workers)
+        assert found.wait().result is Result.SUCCESS
+        assert "PATH" in found.stdout
+        assert "hush" not in found.stdout
+    finally:
+        workers.close()

@@ -6,7 +6,6 @@ import http.client
 import json
 import ssl
 import stat
-import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
@@ -15,6 +14,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from lakeflow.cli.main import run_command
+from lakeflow.cli.session import open_session
 from lakeflow.core.errors import ConfigurationError
 from lakeflow.server.listen import Address, check_reach
 from lakeflow.server.security import token_of
@@ -174,7 +175,8 @@ def test_wrong_methods_and_paths(ask):
     ):
         status, _, found = ask("GET", path)
         assert (status, found["error_code"]) == (404, "ENDPOINT_NOT_FOUND")
-    assert ask("HEAD", "/api/2.2/jobs/list")[0] == 200
+    for path in ("/api/2.2/jobs/list", "/api/lakeflow/events"):
+        assert ask("HEAD", path)[::2] == (200, b"")
 
 
 @pytest.mark.parametrize("value", ["x", "", "1.5", "99999999999999999999", "%00", "1;DROP", "٣"])
@@ -210,6 +212,7 @@ def test_a_token_is_made_and_kept_and_nobody_else_reads_it(tmp_path):
     served = start(tmp_path, token=None)
     path = tmp_path / "home" / "token"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     made = path.read_text()
     assert served.stop() == 0
     assert made.strip() not in served.said
@@ -333,11 +336,19 @@ def test_a_second_server_of_a_home_is_refused(served):
         start(served.home.parent)
 
 
-def test_help_says_what_is_needed():
-    done = subprocess.run(
-        [sys.executable, "-m", "lakeflow", "serve", "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "--tls-cert" in done.stdout
+def test_a_certificate_that_is_none_is_told(tmp_path):
+    (tmp_path / "no.pem").write_text("no")
+    with pytest.raises(AssertionError, match="--tls-cert and --tls-key cannot be used"):
+        start(tmp_path, "--tls-cert", "no.pem", "--tls-key", "no.pem")
+
+
+def test_a_port_that_is_taken_is_told(served, tmp_path):
+    port = str(urlsplit(served.address).port)
+    with pytest.raises(AssertionError, match=f"127.0.0.1:{port} cannot be listened at"):
+        start(tmp_path, "--port", port)
+
+
+def test_packages_that_are_missing_are_named(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    assert run_command(["serve"], open_session) == 2
+    assert "pip install 'lakeflow-open[server]'" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 
 import psutil
 from databricks.sdk.service import jobs, pipelines, sql
@@ -67,3 +68,15 @@ def test_the_server_ends_while_somebody_watches(tmp_path):
     assert seen[-1] == "run.ended"
     served.process.communicate(timeout=30)
     assert served.process.returncode == 0
+
+
+def test_the_end_of_the_server_waits_for_no_statement(tmp_path):
+    served = start(tmp_path)
+    run = Client(served).statement_execution.execute_statement
+    slow = "SELECT count(*) FROM RANGE(200000) a CROSS JOIN RANGE(200000) b WHERE a.id * b.id = 7"
+    for _ in range(6):
+        assert run(slow, "local", wait_timeout="0s").status.error is None
+    began = time.monotonic()
+    assert served.stop() == 0
+    assert time.monotonic() - began < 10
+    assert not (tmp_path / "home" / "statements").exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from databricks.sdk.errors import (
     InvalidParameterValue,
@@ -12,6 +14,7 @@ from databricks.sdk.errors import (
 from databricks.sdk.service import jobs
 from databricks.sdk.service.jobs import JobSettings, Task
 
+from lakeflow.jobs.fields import OBJECTS
 from lakeflow.server.identity import WORKSPACE
 
 
@@ -106,6 +109,9 @@ def test_long_arrays_are_read_page_by_page(client):
     assert client.calls - before == 3
     assert keys(found) == [f"t{n:03}" for n in range(205)]
     assert len(found.settings.parameters) == 120
+    older = client.api_client.do("GET", "/api/2.1/jobs/get", query={"job_id": made.job_id})
+    assert len(older["settings"]["tasks"]) == 205  # its clients know of no pages
+    assert "next_page_token" not in older
     (listed,) = client.jobs.list(name="WIDE", expand_tasks=True)
     assert len(listed.settings.tasks) == 205
 
@@ -230,3 +236,10 @@ def test_permissions_are_kept_and_shown(client):
     assert manage in [each.permission_level for each in known]
     with pytest.raises(NotFound):
         client.jobs.get_permissions("99999999")
+
+
+def test_every_field_of_the_client_is_known():
+    """A field that we do not know would be kept with a warning: here is what would tell us."""
+    known = {kind: {field.name for field in OBJECTS[kind]} for kind in ("job", "task")}
+    for kind, shape in (("job", JobSettings), ("task", Task), ("task", jobs.SubmitTask)):
+        assert {field.name for field in dataclasses.fields(shape)} <= known[kind]

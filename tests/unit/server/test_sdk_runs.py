@@ -227,6 +227,8 @@ def test_iterations_are_read_page_by_page(client):
     assert len(loop.iterations) == 103
     stats = loop.tasks[0].for_each_task.stats.task_run_stats
     assert (stats.total_iterations, stats.succeeded_iterations) == (103, 103)
+    one = client.jobs.get_run(loop.iterations[7].run_id)
+    assert (one.original_attempt_run_id, one.job_run_id) == (one.run_id, run.run_id)
     outcomes = [each.condition_task.outcome for each in loop.iterations]
     assert outcomes == ["true"] * 50 + ["false"] * 53
 

@@ -101,6 +101,34 @@ def test_a_task_runs_what_was_put_into_the_workspace(client):
         assert client.jobs.get_run_output(run.tasks[0].run_id).logs == "said\n"
 
 
+def test_a_notebook_of_the_workspace_runs_and_is_exported(client):
+    client.workspace.mkdirs("/Shared/nb")
+    text = b"dbutils.widgets.text('who', 'x')\nprint('1 < 2', dbutils.widgets.get('who'))\n"
+    text += b"# COMMAND ----------\ndbutils.notebook.exit('all done')"
+    client.workspace.import_(
+        "/Shared/nb/report",
+        content=base64.b64encode(text).decode(),
+        format=ImportFormat.SOURCE,
+        language=Language.PYTHON,
+    )
+    made = client.jobs.create(
+        name="report",
+        tasks=[
+            jobs.Task(
+                task_key="t",
+                notebook_task=jobs.NotebookTask(notebook_path="/Shared/nb/report"),
+            )
+        ],
+    )
+    run = client.ended(client.jobs.run_now(made.job_id, notebook_params={"who": "you"}).run_id)
+    assert run.overriding_parameters.notebook_params == {"who": "you"}
+    output = client.jobs.get_run_output(run.run_id)
+    assert (output.notebook_output.result, output.notebook_output.truncated) == ("all done", False)
+    (view,) = client.jobs.export_run(run.tasks[0].run_id).views
+    assert (view.name, view.type) == ("report", jobs.ViewType.NOTEBOOK)
+    assert "1 &lt; 2 you" in view.content
+
+
 def test_secrets_are_kept_from_everybody_else(client, served):
     canary = "canary-5f2c9a"
     client.secrets.create_scope("vault")
