@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import heapq
-import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from lakeflow.core.clock import Clock
 from lakeflow.core.errors import ConfigurationError, LakeflowError, TaskError
@@ -22,6 +20,7 @@ from lakeflow.jobs.begin import block_tasks, new_run
 from lakeflow.jobs.checkout import Checkout, Checkouts
 from lakeflow.jobs.ends import about_run
 from lakeflow.jobs.home import Home
+from lakeflow.jobs.inbox import Asked, Ended, Inbox, Message, Started
 from lakeflow.jobs.model import JsonValue, Result, Work
 from lakeflow.jobs.notices import warning_at
 from lakeflow.jobs.parameters import for_child
@@ -40,26 +39,6 @@ SLOTS = 8
 
 DEEPEST = 3
 """Runs of jobs within runs of jobs."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    call: Callable[[Turn], Any]
-    answer: Future[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class _Started:
-    attempt: int
-    epoch: int
-    process: Process | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Ended:
-    attempt: int
-    epoch: int
-    outcome: Outcome
 
 
 class Scheduler:
@@ -99,9 +78,7 @@ class Scheduler:
         self._listeners = list(listeners)
         self._posted = posted
         self._checkouts = Checkouts(home, self._checked_out)
-        self._inbox: deque[_Request | _Started | _Ended] = deque()
-        self._woken = threading.Condition()
-        self._closing = False
+        self._inbox = Inbox()
         self._advance = Advance(self)
         self._runs: dict[int, ActiveRun] = {}
         self._runs_of: dict[int, dict[int, ActiveRun]] = {}
@@ -119,52 +96,31 @@ class Scheduler:
     def ask(self, call: Callable[[Turn], Answer]) -> Future[Answer]:
         """Has something done within the next turn; the answer is there once it is durable."""
         answer: Future[Answer] = Future()
-        if not self._put(_Request(call, answer)):
-            answer.set_exception(LakeflowError("The server is closing."))
+        self._inbox.put(Asked(call, answer))
         return answer
 
     def _started(self, attempt: int, epoch: int, process: Process | None) -> None:
-        self._put(_Started(attempt, epoch, process))
+        self._inbox.put(Started(attempt, epoch, process))
 
     def _ended(self, attempt: int, epoch: int, outcome: Outcome) -> None:
-        self._put(_Ended(attempt, epoch, outcome))
-
-    def _put(self, message: _Request | _Started | _Ended) -> bool:
-        with self._woken:
-            if self._closing:
-                return False
-            self._inbox.append(message)
-            self._woken.notify()
-        return True
+        self._inbox.put(Ended(attempt, epoch, outcome))
 
     def close(self) -> None:
         """Has `serve` return, and ends what it has begun besides attempts."""
         self._checkouts.close()
-        with self._woken:
-            self._closing = True
-            self._woken.notify()
+        self._inbox.close()
 
     def give_up(self, error: BaseException) -> None:
         """Tells everybody who waits for an answer that none will come."""
-        with self._woken:
-            self._closing = True
-            waiting = [each for each in self._inbox if isinstance(each, _Request)]
-            self._inbox.clear()
-        for each in waiting:
-            each.answer.set_exception(error)
+        self._inbox.give_up(error)
 
     # Called from the thread of the loop
 
     def serve(self) -> None:
         """Runs turns until the scheduler is closed."""
-        while True:
+        while not self._inbox.closed:
             due = self.turn()
-            with self._woken:
-                if self._closing:
-                    break
-                if not self._inbox:
-                    self._woken.wait(None if due is None else max(due - self._now(), 0) / 1000)
-
+            self._inbox.wait(None if due is None else max(due - self._now(), 0) / 1000)
         self.give_up(LakeflowError("The server is closing."))
 
     def turn(self) -> int | None:
@@ -174,9 +130,7 @@ class Scheduler:
             When there is something to do next even if nothing happens, in milliseconds since
             1970.
         """
-        with self._woken:
-            messages = list(self._inbox)
-            self._inbox.clear()
+        messages = self._inbox.take()
         turn = Turn(self.store, self._now())
         while self._due and self._due[0][0] <= turn.now:
             self._dirty.add(heapq.heappop(self._due)[1])
@@ -245,11 +199,11 @@ class Scheduler:
             for listener in self._listeners:
                 listener(event)
 
-    def _take(self, turn: Turn, message: _Request | _Started | _Ended) -> None:
-        if isinstance(message, _Request):
+    def _take(self, turn: Turn, message: Message) -> None:
+        if isinstance(message, Asked):
             self._answer(turn, message)
             return
-        if isinstance(message, _Ended):
+        if isinstance(message, Ended):
             failpoint("jobs.result.received")
             self._handed.discard(message.attempt)
         run, unit = self._places.get(message.attempt, (None, ("", None)))
@@ -258,7 +212,7 @@ class Scheduler:
             return
         if (attempt.attempt, attempt.epoch) != (message.attempt, message.epoch):
             return
-        if isinstance(message, _Ended):
+        if isinstance(message, Ended):
             del self._places[message.attempt]
             self._advance.ended(turn, run, attempt, message.outcome)
         else:
@@ -267,7 +221,7 @@ class Scheduler:
             self._advance.started(turn, run, attempt, pair)
         self._dirty.add(run.row.run_id)
 
-    def _answer(self, turn: Turn, request: _Request) -> None:
+    def _answer(self, turn: Turn, request: Asked) -> None:
         try:
             answer = request.call(turn)
         except Exception as error:

@@ -49,8 +49,8 @@ def job(url: object, *tasks: dict, **source: object) -> dict:
 def arrive(world: World, run: int) -> int:
     """Takes in what the threads that check out have to tell of a run."""
     while not (row := world.row(run)).checkout and row.state != "TERMINATED":
-        with world.scheduler._woken:
-            assert world.scheduler._woken.wait_for(lambda: world.scheduler._inbox, 30)
+        world.scheduler._inbox.wait(30)
+        assert len(world.scheduler._inbox)
         world.turn()
     of_run = world.store.select(JobEvent, "run_id = ? ORDER BY sequence", (run,))
     types = [event.type for event in of_run]
