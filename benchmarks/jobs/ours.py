@@ -26,6 +26,9 @@ SLEEPING = "sleeping.py"
 MEANWHILE = 20
 """Seconds for which an idle server is looked at."""
 
+SETTLED = 25
+"""Seconds after which it is: what has happened is published within 15."""
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -56,6 +59,19 @@ class Figure:
         return f"{line}  {self.note}".rstrip()
 
 
+def variables() -> dict[str, str]:
+    """The environment of what is measured."""
+    # Without bytecode Python would compile every module anew at each start.
+    left_out = ("LAKEFLOW_", "PYTHONDONTWRITEBYTECODE")
+    return {k: v for k, v in os.environ.items() if not k.startswith(left_out)}
+
+
+def tree(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """A process and everything that it has started."""
+    top = psutil.Process(process.pid)
+    return [top, *top.children(recursive=True)]
+
+
 class Asked:
     """A server in a process of its own.
 
@@ -69,14 +85,11 @@ class Asked:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / EMPTY).write_text("def nothing():\n    pass\n")
         (folder / SLEEPING).write_text("import time\n\ntime.sleep(3600)\n")
-        # Without bytecode Python would compile every module anew at each start.
-        left_out = ("LAKEFLOW_", "PYTHONDONTWRITEBYTECODE")
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(left_out)}
         self._log = (folder / "server.log").open("ab")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.jobs.server", folder / "home", *arguments],
             cwd=ROOT,
-            env=inherited,
+            env=variables(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -101,11 +114,6 @@ class Asked:
         began = time.perf_counter()
         self.ask("run", settings=settings)
         return time.perf_counter() - began
-
-    def processes(self) -> list[psutil.Process]:
-        """The server and everything that it has started."""
-        server = psutil.Process(self.process.pid)
-        return [server, *server.children(recursive=True)]
 
     def kill(self) -> None:
         """Ends it as a failure would."""
@@ -132,6 +140,28 @@ def server(folder: Path, *arguments: str) -> Iterator[Asked]:
         yield asked
     finally:
         asked.close()
+    shutil.rmtree(folder)
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The command `lakeflow serve` over a home that is there; the folder is removed afterwards."""
+    with (folder / "serve.log").open("wb") as log:
+        command = subprocess.Popen(
+            [sys.executable, "-m", "lakeflow", "serve", "--home", folder / "home", "--port", "0"],
+            cwd=folder,
+            env=variables(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        yield command
+        if command.poll() is not None:
+            raise SystemExit(f"lakeflow serve has ended:\n{(folder / 'serve.log').read_text()}")
+    finally:
+        command.terminate()
+        command.wait()
     shutil.rmtree(folder)
 
 
@@ -272,11 +302,15 @@ class Measuring:
         self._add(f"restart after SIGKILL until {busy} tasks run again", found, "s", 2)
 
     def idle(self) -> None:
-        """A server that waits for its hundred schedules."""
-        with server(self.folder / "idle") as asked:
-            asked.ask("create", jobs=scheduled(100))
-            time.sleep(2)
-            processes = asked.processes()
+        """The command, with its API, that waits for a hundred schedules."""
+        folder = self.folder / "idle"
+        shutil.rmtree(folder, ignore_errors=True)
+        asked = Asked(folder)
+        asked.ask("create", jobs=scheduled(100))
+        asked.close()
+        with serving(folder) as command:
+            time.sleep(SETTLED)
+            processes = tree(command)
             before = sum(map(_cpu, processes))
             time.sleep(MEANWHILE)
             used = sum(map(_cpu, processes)) - before

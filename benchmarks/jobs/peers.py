@@ -182,14 +182,14 @@ def _round(peer: Peer, run: Run, times: Times) -> None:
 
 
 def report(found: tuple[Times, Mapping[str, str], Sequence[str]]) -> None:
-    """Prints medians, and the ratio to the slower of our own places."""
+    """Prints medians, and their ratio to our own as it is by default."""
     times, versions, absent = found
     print(", ".join(f"{name} {version}" for name, version in versions.items()))
     for (shape, count), sides in times.items():
         print(f"{count} trivial tasks, {shape}, from the request to the end of the run")
-        slowest = sides[f"{OURS.name}, {OURS.places[-1]}"]
+        default = sides[f"{OURS.name}, {OURS.places[0]}"]
         for name, values in sides.items():
-            ratio = median(a / b for a, b in zip(values, slowest, strict=False))
+            ratio = median(a / b for a, b in zip(values, default, strict=False))
             print(f"    {name:28} {median(values):8.2f} s  {ratio:6.1f} x  median of {len(values)}")
     for each in absent:
         print(each)
