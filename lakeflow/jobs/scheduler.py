@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -34,8 +35,16 @@ from lakeflow.jobs.work import Assignment, Outcome, Process, Runner
 
 Answer = TypeVar("Answer")
 
+_LOG = logging.getLogger(__name__)
+
+LONGEST_ID = 19
+"""Digits of an id that a database can hold, and one more."""
+
 SLOTS = 8
 """Attempts that run at the same time unless something else is said."""
+
+LONGEST_WAIT = 3600.0
+"""Seconds after which the loop looks again, whatever it waits for: no clock counts for ever."""
 
 DEEPEST = 3
 """Runs of jobs within runs of jobs."""
@@ -79,6 +88,7 @@ class Scheduler:
         self._posted = posted
         self._checkouts = Checkouts(home, self._checked_out)
         self._inbox = Inbox()
+        self._taken: list[Message] = []
         self._advance = Advance(self)
         self._runs: dict[int, ActiveRun] = {}
         self._runs_of: dict[int, dict[int, ActiveRun]] = {}
@@ -112,7 +122,7 @@ class Scheduler:
 
     def give_up(self, error: BaseException) -> None:
         """Tells everybody who waits for an answer that none will come."""
-        self._inbox.give_up(error)
+        self._inbox.give_up(error, self._taken)
 
     # Called from the thread of the loop
 
@@ -120,7 +130,8 @@ class Scheduler:
         """Runs turns until the scheduler is closed."""
         while not self._inbox.closed:
             due = self.turn()
-            self._inbox.wait(None if due is None else max(due - self._now(), 0) / 1000)
+            wait = None if due is None else min(max(due - self._now(), 0) / 1000, LONGEST_WAIT)
+            self._inbox.wait(wait)
         self.give_up(LakeflowError("The server is closing."))
 
     def turn(self) -> int | None:
@@ -130,14 +141,14 @@ class Scheduler:
             When there is something to do next even if nothing happens, in milliseconds since
             1970.
         """
-        messages = self._inbox.take()
+        self._taken = self._inbox.take()
         turn = Turn(self.store, self._now())
         while self._due and self._due[0][0] <= turn.now:
             self._dirty.add(heapq.heappop(self._due)[1])
         ticking = self.watch.due() if self._triggers else None
-        if messages or self._dirty or (ticking is not None and ticking <= turn.now):
+        if self._taken or self._dirty or (ticking is not None and ticking <= turn.now):
             with self.store.transaction():
-                for message in messages:
+                for message in self._taken:
                     self._take(turn, message)
                 for job_id in turn.changed_jobs:
                     self.watch.job_changed(turn, job_id)
@@ -214,17 +225,32 @@ class Scheduler:
             return
         if isinstance(message, Ended):
             del self._places[message.attempt]
-            self._advance.ended(turn, run, attempt, message.outcome)
+            self._end(turn, run, attempt, message.outcome)
         else:
             process = message.process
             pair = None if process is None else (process.pid, process.started)
             self._advance.started(turn, run, attempt, pair)
         self._dirty.add(run.row.run_id)
 
-    def _answer(self, turn: Turn, request: Asked) -> None:
+    def _end(self, turn: Turn, run: ActiveRun, attempt: AttemptRow, outcome: Outcome) -> None:
+        """Takes in how an attempt has ended; what cannot be kept of it must not end the loop."""
         try:
-            answer = request.call(turn)
+            with turn.part():
+                self._advance.ended(turn, run, attempt, outcome)
         except Exception as error:
+            _LOG.exception("The outcome of attempt %d could not be kept.", attempt.attempt)
+            said = f"What it came to could not be kept: {type(error).__name__}."
+            broken = Outcome(Result.FAILED, "INTERNAL_ERROR", said)
+            self._advance.ended(turn, run, attempt, broken)
+
+    def _answer(self, turn: Turn, request: Asked) -> None:
+        before = set(self._runs)
+        try:
+            with turn.part():
+                answer = request.call(turn)
+        except Exception as error:
+            for run_id in self._runs.keys() - before:
+                self._forget(self._runs[run_id])
             failure = error
             turn.effects.append(lambda: request.answer.set_exception(failure))
         else:
@@ -397,13 +423,17 @@ class Scheduler:
 
     def begin_child(self, turn: Turn, run: ActiveRun, attempt: AttemptRow) -> None:
         """Begins the run that a task waits for."""
-        depth, above = 1, run.row
+        depth, above, jobs = 1, run.row, {run.row.job_id}
         while above.parent is not None and above.parent in self._places:
             depth, above = depth + 1, self._places[above.parent][0].row
-        job_id = attempt.settings["job_id"]
-        found = turn.store.find(JobRow, int(job_id)) if str(job_id).isdigit() else None
+            jobs.add(above.job_id)
+        job_id = str(attempt.settings["job_id"])
+        known = job_id.isascii() and job_id.isdigit() and len(job_id) < LONGEST_ID
+        found = turn.store.find(JobRow, int(job_id)) if known else None
         if found is None:
             raise ConfigurationError(f"Job {job_id} does not exist.")
+        if found.job_id in jobs:
+            raise ConfigurationError(f"Job {job_id} would run within a run of its own.")
         if depth >= DEEPEST:
             raise ConfigurationError(
                 f"{run.row.name} would be the {depth}th run within a run of a job.",
@@ -424,16 +454,21 @@ class Scheduler:
             ),
         )
 
+    def _forget(self, run: ActiveRun) -> None:
+        del self._runs[run.row.run_id]
+        mine = self._runs_of[run.row.job_id]
+        del mine[run.row.run_id]
+        if not mine:
+            del self._runs_of[run.row.job_id]
+        for attempt in run.attempts.values():
+            self._places.pop(attempt.attempt, None)
+        if run.row.parent is not None:
+            self._children.pop(run.row.parent, None)
+
     def finished(self, turn: Turn, run: ActiveRun) -> None:
         """Told that a run is over."""
         row = run.row
-        del self._runs[row.run_id]
-        mine = self._runs_of[row.job_id]
-        del mine[row.run_id]
-        if not mine:
-            del self._runs_of[row.job_id]
-        for attempt in run.attempts.values():
-            self._places.pop(attempt.attempt, None)
+        self._forget(run)
         for cluster in clusters_of(row):
             turn.effects.append(partial(self._runner.end_cluster, cluster))
         for repair in turn.store.select(RepairRow, "run_id = ? AND ended IS NULL", (row.run_id,)):
@@ -442,7 +477,6 @@ class Scheduler:
         self.watch.run_ended(turn, row)
         if row.parent is None:
             return
-        del self._children[row.parent]
         parent, unit = self._places.pop(row.parent, (None, ("", None)))
         if parent is not None and row.result is not None:
             failed = row.result.failed
