@@ -11,13 +11,14 @@ from functools import partial
 from typing import TypeVar
 
 from lakeflow.core.clock import Clock
-from lakeflow.core.errors import ConfigurationError, LakeflowError, TaskError
+from lakeflow.core.errors import ConfigurationError, LakeflowError, StorageError, TaskError
 from lakeflow.core.failpoints import failpoint
 from lakeflow.jobs import announce
 from lakeflow.jobs.active import ActiveRun, Unit, restore, tasks_of
 from lakeflow.jobs.advance import Advance
 from lakeflow.jobs.assign import assignment, clusters_of
-from lakeflow.jobs.begin import block_tasks, new_run
+from lakeflow.jobs.begin import block_tasks, job_named, new_run, outcome_of_child
+from lakeflow.jobs.broken import end_broken
 from lakeflow.jobs.checkout import Checkout, Checkouts
 from lakeflow.jobs.ends import about_run
 from lakeflow.jobs.home import Home
@@ -36,9 +37,6 @@ from lakeflow.jobs.work import Assignment, Outcome, Process, Runner
 Answer = TypeVar("Answer")
 
 _LOG = logging.getLogger(__name__)
-
-LONGEST_ID = 19
-"""Digits of an id that a database can hold, and one more."""
 
 SLOTS = 8
 """Attempts that run at the same time unless something else is said."""
@@ -165,8 +163,12 @@ class Scheduler:
     def recover(self) -> None:
         """Takes up what an earlier server left; called before the first turn."""
         turn = Turn(self.store, self._now())
+        broken: list[tuple[RunRow, Exception]] = []
         for row in self.store.select(RunRow, "state != 'TERMINATED' ORDER BY run_id"):
-            self._hold(self._restored(row))
+            try:
+                self._hold(self._restored(row))
+            except Exception as error:
+                broken.append((row, error))
         working = [
             (run, attempt)
             for run in self._runs.values()
@@ -187,6 +189,8 @@ class Scheduler:
             for run in self._runs.values():
                 if run.row.state == "RUNNING" and not run.state.prepared:
                     turn.effects.append(partial(self._checkouts.begin, run.row))
+            for row, failure in broken:
+                self._give_up_run(turn, row, failure)
             for run, attempt in working:
                 self._advance.lost(turn, run, attempt)
             for job_id in self._runs_of:
@@ -261,12 +265,26 @@ class Scheduler:
             run = self._runs.get(self._dirty.pop())
             if run is None or run.row.state == "QUEUED":
                 continue
-            self._advance.until_quiet(turn, run)
-            if run.row.state != "TERMINATED":
+            try:
+                with turn.part():
+                    self._advance.until_quiet(turn, run)
+            except StorageError:
+                raise
+            except Exception as error:
+                self._give_up_run(turn, run.row, error)
+            if run.row.run_id in self._runs and run.row.state != "TERMINATED":
                 due = run.state.next_due()
                 if due is not None and (due, run.row.run_id) not in self._due[:1]:
                     heapq.heappush(self._due, (due, run.row.run_id))
         self._hand_out(turn)
+
+    def _give_up_run(self, turn: Turn, row: RunRow, error: Exception) -> None:
+        ended, attempts = end_broken(turn, row, error)
+        for attempt in self._handed.intersection(attempts):
+            turn.effects.append(partial(self._runner.stop, attempt))
+        if (run := self._runs.get(row.run_id)) is not None:
+            run.row = ended
+            self.finished(turn, run)
 
     def _hand_out(self, turn: Turn) -> None:
         while self._waiting and len(self._handed) < self._slots:
@@ -427,13 +445,9 @@ class Scheduler:
         while above.parent is not None and above.parent in self._places:
             depth, above = depth + 1, self._places[above.parent][0].row
             jobs.add(above.job_id)
-        job_id = str(attempt.settings["job_id"])
-        known = job_id.isascii() and job_id.isdigit() and len(job_id) < LONGEST_ID
-        found = turn.store.find(JobRow, int(job_id)) if known else None
-        if found is None:
-            raise ConfigurationError(f"Job {job_id} does not exist.")
+        found = job_named(turn, str(attempt.settings["job_id"]))
         if found.job_id in jobs:
-            raise ConfigurationError(f"Job {job_id} would run within a run of its own.")
+            raise ConfigurationError(f"Job {found.job_id} would run within a run of its own.")
         if depth >= DEEPEST:
             raise ConfigurationError(
                 f"{run.row.name} would be the {depth}th run within a run of a job.",
@@ -478,16 +492,6 @@ class Scheduler:
         if row.parent is None:
             return
         parent, unit = self._places.pop(row.parent, (None, ("", None)))
-        if parent is not None and row.result is not None:
-            failed = row.result.failed
-            code = "RUN_EXECUTION_ERROR" if failed else "SUCCESS"
-            said = f"Run {row.run_id} of {row.name} is {row.result}: {row.message}"
-            output = {"run_job_output": {"run_id": row.run_id}}
-            result = Result.FAILED if failed and row.result is not Result.CANCELED else row.result
-            self._advance.ended(
-                turn,
-                parent,
-                parent.attempts[unit],
-                Outcome(result, code, said if failed else "", output=output),
-            )
+        if parent is not None:
+            self._advance.ended(turn, parent, parent.attempts[unit], outcome_of_child(row))
             self._dirty.add(parent.row.run_id)

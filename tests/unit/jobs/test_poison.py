@@ -103,3 +103,37 @@ def test_whoever_waits_when_the_loop_breaks_is_told(world):
         answer.result(0)
     with pytest.raises(LakeflowError):
         world.scheduler.ask(lambda turn: 1).result(0)
+
+
+def test_a_run_with_which_the_loop_cannot_go_on_ends_alone(world, monkeypatch):
+    other = world.run(world.job({"name": "other", "tasks": [script("b")]}))
+    run = world.run(world.job({"name": "j", "tasks": [script("a"), script("c", "a")]}))
+    going_on = world.scheduler._advance.until_quiet
+
+    def breaks(turn, active):
+        if active.row.run_id == run:
+            raise ZeroDivisionError("never mind")
+        going_on(turn, active)
+
+    monkeypatch.setattr(
+        type(world.scheduler._advance), "until_quiet", lambda _, *given: breaks(*given)
+    )
+    world.end("a")
+    row = world.row(run)
+    assert (row.state, row.result) == ("TERMINATED", Result.FAILED)
+    assert "ZeroDivisionError" in row.message
+    assert {each.state for each in world.attempts(run)} == {"TERMINATED"}
+    world.end("b")
+    assert world.row(other).result is Result.SUCCESS
+
+
+def test_a_run_that_cannot_be_taken_up_ends_and_the_others_go_on(world):
+    other = world.run(world.job({"name": "other", "tasks": [script("b")]}))
+    run = world.run(world.job({"name": "j", "tasks": [script("a")]}))
+    with world.store.transaction():
+        world.store.update(RunRow, run, settings={"tasks": [{"task_key": "a"}]})
+    world.crash()
+    assert world.row(run).result is Result.FAILED
+    assert set(world.running()) == {"b"}
+    world.end("b")
+    assert world.row(other).result is Result.SUCCESS
