@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from lakeflow.core.errors import ConfigurationError, DefinitionErrors
-from lakeflow.jobs.declared import Declared, Resource
-from lakeflow.jobs.notices import unwatched
-from lakeflow.jobs.project import find_jobs
+from lakeflow.jobs.definitions.declared import Declared, Resource
+from lakeflow.jobs.definitions.project import find_jobs
+from lakeflow.jobs.settings.notices import unwatched
 
 
 def project_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -61,7 +61,7 @@ def load(project: Path | None, target: str | None, variables: Iterable[str]) -> 
     """
     if project is None or project.suffix != ".py":
         return find_jobs(project, target=target, variables=pairs("--var", variables))
-    from lakeflow.jobs.collect import collect
+    from lakeflow.jobs.python.collect import collect
 
     found = collect(project)
     if found.errors:

@@ -11,7 +11,7 @@ import click
 from lakeflow.cli.declared import project_options
 from lakeflow.cli.jobs_run import HOME
 from lakeflow.cli.options import Invocation, common_options
-from lakeflow.jobs.declared import Declared
+from lakeflow.jobs.definitions.declared import Declared
 
 WIDEST = 80
 """Characters of a value that are printed."""

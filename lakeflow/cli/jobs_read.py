@@ -16,10 +16,10 @@ from lakeflow.cli.jobs_runs import find_job, open_reader
 from lakeflow.cli.options import Invocation, common_options
 from lakeflow.core.errors import ConfigurationError
 from lakeflow.core.names import nearest
-from lakeflow.jobs.declared import Declared, Resource
+from lakeflow.jobs.definitions.declared import Declared, Resource
 from lakeflow.jobs.model import Condition, ForEach, Job, RunJob, Task
-from lakeflow.jobs.reading import read_job
 from lakeflow.jobs.rows import JobRow, RunRow, TriggerRow
+from lakeflow.jobs.settings.reading import read_job
 
 
 @click.command("list")
@@ -188,8 +188,8 @@ def next_command(
 
 
 def _next(settings: Mapping[str, Any], count: int) -> Iterator[dict[str, str]]:
-    from lakeflow.jobs.ticks import upcoming
-    from lakeflow.jobs.triggers import read_triggers
+    from lakeflow.jobs.timing.ticks import upcoming
+    from lakeflow.jobs.timing.triggers import read_triggers
 
     triggers, _ = read_triggers(settings, strict=False)
     if not triggers:

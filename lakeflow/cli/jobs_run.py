@@ -14,7 +14,7 @@ from lakeflow.cli.declared import pairs, project_options
 from lakeflow.cli.interrupt import INTERRUPTED, Interruption
 from lakeflow.cli.options import Invocation, common_options
 from lakeflow.core.settings import Settings
-from lakeflow.jobs.declared import Declared
+from lakeflow.jobs.definitions.declared import Declared
 from lakeflow.jobs.home import Home
 from lakeflow.jobs.rows import JobEvent, RepairRow, RunRow
 from lakeflow.jobs.store import Reader

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lakeflow.jobs.actions import (
+    from lakeflow.jobs.python.actions import (
         alert,
         condition,
         dbt,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         sql,
         wheel,
     )
-    from lakeflow.jobs.builder import continuous, cron, every, files, job, tables, task
+    from lakeflow.jobs.python.builder import continuous, cron, every, files, job, tables, task
 
 __all__ = [
     "alert",
@@ -69,7 +69,7 @@ if not TYPE_CHECKING:  # else a name that is not there would pass for Any
 
         for home, names in _HOMES.items():
             if name in names.split():
-                return getattr(importlib.import_module(f"{__name__}.{home}"), name)
+                return getattr(importlib.import_module(f"{__name__}.python.{home}"), name)
         raise AttributeError(
             f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__]
         )

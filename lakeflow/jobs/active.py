@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from lakeflow.jobs.model import ForEach, Job, JsonValue, Result, Task
-from lakeflow.jobs.notices import warning_at
 from lakeflow.jobs.rows import AttemptRow, RunRow
+from lakeflow.jobs.settings.notices import warning_at
 from lakeflow.jobs.step import Iterations, Phase, RunState, UnitState
 
 Unit = tuple[str, int | None]

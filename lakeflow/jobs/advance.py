@@ -10,14 +10,14 @@ from lakeflow.core.errors import LakeflowError, TaskError
 from lakeflow.jobs import announce
 from lakeflow.jobs.active import ActiveRun
 from lakeflow.jobs.checkout import Checkout
-from lakeflow.jobs.conditions import evaluate, for_each_inputs
 from lakeflow.jobs.context import scope_of
 from lakeflow.jobs.ends import about_attempt, about_run
 from lakeflow.jobs.model import Condition, ForEach, JsonValue, Result, RunJob, Work
-from lakeflow.jobs.notices import warning_at
-from lakeflow.jobs.parameters import RunParameters, for_task
-from lakeflow.jobs.references import resolve
 from lakeflow.jobs.rows import AttemptRow
+from lakeflow.jobs.settings.conditions import evaluate, for_each_inputs
+from lakeflow.jobs.settings.notices import warning_at
+from lakeflow.jobs.settings.parameters import RunParameters, for_task
+from lakeflow.jobs.settings.references import resolve
 from lakeflow.jobs.step import (
     Finish,
     Iterations,

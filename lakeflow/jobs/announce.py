@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from lakeflow.jobs.active import ActiveRun
 from lakeflow.jobs.context import WORKSPACE_ID
 from lakeflow.jobs.model import ForEach, JsonValue
-from lakeflow.jobs.notices import Notice, Subject, at_end, at_start, at_warning
 from lakeflow.jobs.rows import AttemptRow
+from lakeflow.jobs.settings.notices import Notice, Subject, at_end, at_start, at_warning
 from lakeflow.jobs.turn import Turn
 
 

@@ -28,10 +28,10 @@ from urllib.parse import unquote, urlsplit
 
 from lakeflow.core.errors import ConfigurationError, TaskError
 from lakeflow.core.failpoints import failpoint
-from lakeflow.jobs import leftovers
 from lakeflow.jobs.home import Home
 from lakeflow.jobs.model import JsonValue
 from lakeflow.jobs.rows import RunRow
+from lakeflow.jobs.workers import leftovers
 
 AT_ONCE = 4
 """Repositories that are checked out at the same time."""
@@ -82,13 +82,14 @@ class Checkouts:
 
     def begin(self, row: RunRow) -> None:
         """Checks out the repository of a run."""
-        if self._closed:
-            return
-        if self._pool is None:
-            for each in self._home.checkouts.glob("building-*"):
-                shutil.rmtree(each, ignore_errors=True)
-            self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="checkout")
-        self._pool.submit(self._work, row)
+        with self._lock:
+            if self._closed:
+                return
+            if self._pool is None:
+                for each in self._home.checkouts.glob("building-*"):
+                    shutil.rmtree(each, ignore_errors=True)
+                self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="checkout")
+            self._pool.submit(self._work, row)
 
     def _work(self, row: RunRow) -> None:
         found: Checkout | TaskError

@@ -9,7 +9,14 @@ from typing import Any
 from lakeflow.jobs.active import ActiveRun
 from lakeflow.jobs.model import Job, JsonValue
 from lakeflow.jobs.rows import AttemptRow, RunRow
-from lakeflow.jobs.scope import ABSENT, CurrentTask, FinishedTask, Scope, TableUpdate, Trigger
+from lakeflow.jobs.settings.scope import (
+    ABSENT,
+    CurrentTask,
+    FinishedTask,
+    Scope,
+    TableUpdate,
+    Trigger,
+)
 
 WORKSPACE_ID = 1
 

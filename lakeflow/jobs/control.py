@@ -11,20 +11,20 @@ from dataclasses import replace
 from lakeflow.core.errors import ConfigurationError, ConflictError, LakeflowError
 from lakeflow.core.failpoints import failpoint
 from lakeflow.core.names import nearest
-from lakeflow.jobs.backfill import Window
 from lakeflow.jobs.begin import block_tasks, dependents, new_run
 from lakeflow.jobs.checkout import check_git_source
 from lakeflow.jobs.context import scope_of_run
 from lakeflow.jobs.ends import about_job
 from lakeflow.jobs.model import Job, JsonValue, Result
-from lakeflow.jobs.notices import check_notices
-from lakeflow.jobs.parameters import for_run
-from lakeflow.jobs.reading import read_job, stored_job
-from lakeflow.jobs.references import check
 from lakeflow.jobs.rows import NOT_ENDED, AttemptRow, JobRow, NoticeRow, RepairRow, RunRow
 from lakeflow.jobs.scheduler import Scheduler
-from lakeflow.jobs.ticks import to_millis
-from lakeflow.jobs.triggers import read_triggers
+from lakeflow.jobs.settings.notices import check_notices
+from lakeflow.jobs.settings.parameters import for_run
+from lakeflow.jobs.settings.reading import read_job, stored_job
+from lakeflow.jobs.settings.references import check
+from lakeflow.jobs.timing.backfill import Window
+from lakeflow.jobs.timing.ticks import to_millis
+from lakeflow.jobs.timing.triggers import read_triggers
 from lakeflow.jobs.turn import Turn
 
 

@@ -6,9 +6,9 @@ import re
 
 from lakeflow.core.errors import ConfigurationError, DefinitionError
 from lakeflow.core.names import TableName
-from lakeflow.jobs.declared import Resource
+from lakeflow.jobs.definitions.declared import Resource
+from lakeflow.jobs.definitions.tree import Node
 from lakeflow.jobs.model import JsonValue
-from lakeflow.jobs.tree import Node
 
 KIND = "freshness"
 

@@ -14,7 +14,10 @@ from datetime import datetime
 
 from lakeflow.core.errors import LakeflowError
 from lakeflow.core.failpoints import failpoint
-from lakeflow.jobs.event_triggers import (
+from lakeflow.jobs.model import JsonValue, Result
+from lakeflow.jobs.rows import JobRow, RunRow, TickRow, TriggerRow
+from lakeflow.jobs.store import Store
+from lakeflow.jobs.timing.event_triggers import (
     TableVersion,
     after_run,
     condition_failed,
@@ -24,11 +27,15 @@ from lakeflow.jobs.event_triggers import (
     restarted,
     with_condition,
 )
-from lakeflow.jobs.model import JsonValue, Result
-from lakeflow.jobs.rows import JobRow, RunRow, TickRow, TriggerRow
-from lakeflow.jobs.store import Store
-from lakeflow.jobs.ticks import Decision, Tick, TickOutcome, decide_time, from_millis, to_millis
-from lakeflow.jobs.triggers import (
+from lakeflow.jobs.timing.ticks import (
+    Decision,
+    Tick,
+    TickOutcome,
+    decide_time,
+    from_millis,
+    to_millis,
+)
+from lakeflow.jobs.timing.triggers import (
     Continuous,
     FileArrival,
     Periodic,

@@ -17,9 +17,9 @@ from lakeflow.jobs.home import Home, HomeLock
 from lakeflow.jobs.rows import JobEvent, JobRow
 from lakeflow.jobs.scheduler import SLOTS, Scheduler
 from lakeflow.jobs.store import Reader, Store
-from lakeflow.jobs.tasks.context import Given
 from lakeflow.jobs.turn import Turn
-from lakeflow.jobs.workers import Workers
+from lakeflow.jobs.workers.pool import Workers
+from lakeflow.jobs.workers.tasks.context import Given
 from lakeflow.server.delivery import Delivery
 from lakeflow.server.freshness import Freshness
 from lakeflow.server.inline import Dispatch, InlineRunner

@@ -12,11 +12,11 @@ from typing import Any
 from lakeflow.core.errors import ConfigurationError
 from lakeflow.core.location import Location
 from lakeflow.core.names import nearest
-from lakeflow.jobs import tree
 from lakeflow.jobs.checkout import check_git_source
 from lakeflow.jobs.control import change_job, create_job, delete_job
-from lakeflow.jobs.declared import Declared, Name, Resource
-from lakeflow.jobs.deploy import (
+from lakeflow.jobs.definitions import tree
+from lakeflow.jobs.definitions.declared import Declared, Name, Resource
+from lakeflow.jobs.definitions.deploy import (
     Action,
     Deployed,
     Plan,
@@ -28,10 +28,10 @@ from lakeflow.jobs.deploy import (
     write_state,
 )
 from lakeflow.jobs.model import JsonValue
-from lakeflow.jobs.notices import check_notices
-from lakeflow.jobs.reading import read_job
-from lakeflow.jobs.references import check
 from lakeflow.jobs.rows import DocumentRow, JobRow
+from lakeflow.jobs.settings.notices import check_notices
+from lakeflow.jobs.settings.reading import read_job
+from lakeflow.jobs.settings.references import check
 from lakeflow.jobs.turn import Turn
 from lakeflow.server.compose import Server
 from lakeflow.server.freshness import expect, forget

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lakeflow.jobs.fields import ELSEWHERE, OBJECTS, TASK_TYPES
 from lakeflow.jobs.rows import JobRow
+from lakeflow.jobs.settings.fields import ELSEWHERE, OBJECTS, TASK_TYPES
 from lakeflow.server.answers import invalid
 from lakeflow.server.paging import cut, written
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-    from lakeflow.jobs.tasks.context import Context
+    from lakeflow.jobs.workers.tasks.context import Context
 
 SHOWN = 20
 """Rows that `show` prints, as Spark's does."""

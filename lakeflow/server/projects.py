@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lakeflow.core.errors import UnsupportedError
-from lakeflow.jobs.declared import Resource
+from lakeflow.jobs.definitions.declared import Resource
 from lakeflow.pipelines.spec import find_project
 from lakeflow.server.pipeline_project import engine_name
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakeflow.core.location import Location
-from lakeflow.jobs.backfill import MOST_WINDOWS, backfill
 from lakeflow.jobs.control import backfill_job
-from lakeflow.jobs.declared import Declared, Resource
-from lakeflow.jobs.deploy import Plan
+from lakeflow.jobs.definitions.declared import Declared, Resource
+from lakeflow.jobs.definitions.deploy import Plan
 from lakeflow.jobs.rows import JobRow
-from lakeflow.jobs.triggers import Periodic, Schedule, read_triggers
+from lakeflow.jobs.timing.backfill import MOST_WINDOWS, backfill
+from lakeflow.jobs.timing.triggers import Periodic, Schedule, read_triggers
 from lakeflow.server.answers import invalid, missing
 from lakeflow.server.deploy import deploy, plan_of, source_of
 from lakeflow.server.routes import Request, Routes

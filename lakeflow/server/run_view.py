@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lakeflow.jobs.model import Result
-from lakeflow.jobs.reading import stored_job
 from lakeflow.jobs.rows import AttemptRow, RepairRow, RunRow
+from lakeflow.jobs.settings.reading import stored_job
 from lakeflow.jobs.store import Reader
 from lakeflow.server.paging import cut, written
 from lakeflow.server.states import Standing, failure_message, state_and_status

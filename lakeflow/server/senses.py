@@ -13,9 +13,9 @@ from typing import Any
 from lakeflow.core.errors import LakeflowError
 from lakeflow.core.names import TableName
 from lakeflow.core.settings import Settings
-from lakeflow.jobs.event_triggers import TableVersion
 from lakeflow.jobs.scheduler import Scheduler
-from lakeflow.jobs.triggers import FileArrival, SqlCondition, TableUpdate, Trigger
+from lakeflow.jobs.timing.event_triggers import TableVersion
+from lakeflow.jobs.timing.triggers import FileArrival, SqlCondition, TableUpdate, Trigger
 from lakeflow.jobs.watch import POLL, Sight
 
 

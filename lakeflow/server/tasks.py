@@ -16,7 +16,7 @@ from lakeflow.jobs.work import Assignment
 if TYPE_CHECKING:
     from lakeflow.engine.pipeline import Pipeline
     from lakeflow.engine.update import UpdateResult
-    from lakeflow.jobs.tasks.context import Context
+    from lakeflow.jobs.workers.tasks.context import Context
 
 MOST_ROWS = 10_000
 """Rows of a query that are kept as the output of its task."""

@@ -14,10 +14,10 @@ import pytest
 from lakeflow.cli.interrupt import INTERRUPTED
 from lakeflow.cli.main import COMMANDS, UNEXPECTED, group
 from lakeflow.core.settings import Settings
-from lakeflow.jobs.fields import ELSEWHERE, TASK_TYPES
-from lakeflow.jobs.shapes import BUNDLE, PROJECT, TARGET
-from lakeflow.jobs.triggers import FIELDS
-from lakeflow.jobs.variables import KEYS as VARIABLE_KEYS
+from lakeflow.jobs.definitions.shapes import BUNDLE, PROJECT, TARGET
+from lakeflow.jobs.definitions.variables import KEYS as VARIABLE_KEYS
+from lakeflow.jobs.settings.fields import ELSEWHERE, TASK_TYPES
+from lakeflow.jobs.timing.triggers import FIELDS
 from lakeflow.pipelines.spec import KEYS
 
 

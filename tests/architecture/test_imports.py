@@ -61,6 +61,6 @@ def test_help_loads_nothing_heavy(arguments):
 
 
 def test_the_fork_server_loads_nothing_that_a_fork_would_break():
-    loaded = loaded_after("from lakeflow.jobs import forkserver, worker\nworker.load()")
+    loaded = loaded_after("from lakeflow.jobs.workers import forkserver, worker\nworker.load()")
     assert loaded.isdisjoint({*HEAVY, "asyncio", "psutil", "lakeflow.engine", "lakeflow.tables"})
     assert "lakeflow.jobs" in loaded

@@ -17,10 +17,10 @@ import pytest
 from deltalake import DeltaTable
 
 from lakeflow.core.failpoints import NAMES
-from lakeflow.jobs.leftovers import MARK
 from lakeflow.jobs.model import Result
 from lakeflow.jobs.rows import AttemptRow, JobEvent, NoticeRow, RunRow, TickRow
 from lakeflow.jobs.store import Reader
+from lakeflow.jobs.workers.leftovers import MARK
 from tests.unit.server.receivers import Receiver
 
 ANYWHERE = sorted(name for name in NAMES if name.startswith("jobs."))

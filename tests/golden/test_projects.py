@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lakeflow.jobs.project import find_jobs
-from lakeflow.jobs.reading import read_job
+from lakeflow.jobs.definitions.project import find_jobs
+from lakeflow.jobs.settings.reading import read_job
 
 FOLDER = Path(__file__).parent / "projects"
 

@@ -8,15 +8,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lakeflow.jobs import event_triggers
-from lakeflow.jobs.event_triggers import (
+from lakeflow.jobs.timing import event_triggers
+from lakeflow.jobs.timing.event_triggers import (
     TableVersion,
     after_run,
     decide_continuous,
     decide_files,
     decide_tables,
 )
-from lakeflow.jobs.triggers import read_triggers
+from lakeflow.jobs.timing.triggers import read_triggers
 
 CREATED = datetime(2026, 5, 1, tzinfo=UTC)
 TABLES = ["main.shop.a", "main.shop.b", "main.shop.c"]

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from lakeflow.core.errors import ConfigurationError
 from lakeflow.core.location import Location
-from lakeflow.jobs.bundle.load import load_bundle
-from lakeflow.jobs.document import parse_document
-from lakeflow.jobs.merge import merge
-from lakeflow.jobs.project import find_jobs
-from lakeflow.jobs.substitution import Resolver
-from lakeflow.jobs.tree import placed, plain
+from lakeflow.jobs.definitions.bundle.load import load_bundle
+from lakeflow.jobs.definitions.document import parse_document
+from lakeflow.jobs.definitions.merge import merge
+from lakeflow.jobs.definitions.project import find_jobs
+from lakeflow.jobs.definitions.substitution import Resolver
+from lakeflow.jobs.definitions.tree import placed, plain
 
 HERE = Location("a.yml", 1)
 ALONE = {"USER": "ada"}

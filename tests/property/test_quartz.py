@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from lakeflow.core.errors import ConfigurationError
-from lakeflow.jobs.quartz import parse
+from lakeflow.jobs.timing.quartz import parse
 
 ROUNDS = 10_000
 BATCHES = 10

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lakeflow.core.errors import ConfigurationError
-from lakeflow.jobs.conditions import evaluate, for_each_inputs
-from lakeflow.jobs.known_references import KNOWN, TIME_ARGUMENTS
-from lakeflow.jobs.references import Reference, check, parse, resolve
-from lakeflow.jobs.scope import Scope, as_text
+from lakeflow.jobs.settings.conditions import evaluate, for_each_inputs
+from lakeflow.jobs.settings.known_references import KNOWN, TIME_ARGUMENTS
+from lakeflow.jobs.settings.references import Reference, check, parse, resolve
+from lakeflow.jobs.settings.scope import Scope, as_text
 
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 WORD = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")

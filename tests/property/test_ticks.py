@@ -16,8 +16,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lakeflow.core.clock import FixedClock
-from lakeflow.jobs.ticks import AT_ONCE, ON_TIME, TickOutcome, decide_time
-from lakeflow.jobs.triggers import read_triggers
+from lakeflow.jobs.timing.ticks import AT_ONCE, ON_TIME, TickOutcome, decide_time
+from lakeflow.jobs.timing.triggers import read_triggers
 
 CREATED = datetime(2026, 3, 28, 12, 0, 7, 250_000, UTC)
 SCHEDULES = {  # by the seconds between ticks

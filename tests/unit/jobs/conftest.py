@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lakeflow.jobs.work import Assignment, Outcome, Process
-from lakeflow.jobs.workers import Workers
+from lakeflow.jobs.workers.pool import Workers
 
 _NUMBERS = itertools.count(1)
 

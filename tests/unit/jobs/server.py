@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 from lakeflow.jobs.work import Assignment
-from lakeflow.jobs.workers import Workers
+from lakeflow.jobs.workers.pool import Workers
 
 DAEMON = """
 import os, sys, time

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from lakeflow.core.errors import ConfigurationError
-from lakeflow.jobs.backfill import Window, backfill
-from lakeflow.jobs.quartz import parse
-from lakeflow.jobs.triggers import Schedule
+from lakeflow.jobs.timing.backfill import Window, backfill
+from lakeflow.jobs.timing.quartz import parse
+from lakeflow.jobs.timing.triggers import Schedule
 
 START = datetime(2026, 3, 28, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -13,13 +13,10 @@ import pytest
 
 from lakeflow import jobs
 from lakeflow.core.errors import ConfigurationError
-from lakeflow.jobs.actions import _OPERATORS
-from lakeflow.jobs.conditions import OPERATORS
-from lakeflow.jobs.declarations import declarations
-from lakeflow.jobs.fields import ELSEWHERE, OBJECTS, TASK_TYPES
 from lakeflow.jobs.model import RunIf
-from lakeflow.jobs.notices import EVENTS, METRICS
-from lakeflow.jobs.options import (
+from lakeflow.jobs.python.actions import _OPERATORS
+from lakeflow.jobs.python.declarations import declarations
+from lakeflow.jobs.python.options import (
     EmailNotifications,
     HealthRule,
     JobOptions,
@@ -27,7 +24,10 @@ from lakeflow.jobs.options import (
     TaskOptions,
     WebhookNotifications,
 )
-from lakeflow.jobs.reading import read_job
+from lakeflow.jobs.settings.conditions import OPERATORS
+from lakeflow.jobs.settings.fields import ELSEWHERE, OBJECTS, TASK_TYPES
+from lakeflow.jobs.settings.notices import EVENTS, METRICS
+from lakeflow.jobs.settings.reading import read_job
 
 
 def greet(day, shop="north"):

@@ -8,8 +8,8 @@ import subprocess
 import pytest
 
 from lakeflow.core.errors import ConfigurationError
-from lakeflow.jobs.bundle.git import read_checkout
-from lakeflow.jobs.bundle.load import load_bundle
+from lakeflow.jobs.definitions.bundle.git import read_checkout
+from lakeflow.jobs.definitions.bundle.load import load_bundle
 
 ALONE = {"USER": "ada"}
 

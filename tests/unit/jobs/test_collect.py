@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from lakeflow.jobs.collect import collect
+from lakeflow.jobs.python.collect import collect
 
 JOB = """\
 from lakeflow import jobs

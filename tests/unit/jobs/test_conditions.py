@@ -7,15 +7,15 @@ import json
 import pytest
 
 from lakeflow.core.errors import ConfigurationError
-from lakeflow.jobs import conditions
-from lakeflow.jobs.conditions import (
+from lakeflow.jobs.model import Result
+from lakeflow.jobs.settings import conditions
+from lakeflow.jobs.settings.conditions import (
     OPERATORS,
     Iteration,
     evaluate,
     for_each_inputs,
     for_each_stats,
 )
-from lakeflow.jobs.model import Result
 
 ORDER = {"GREATER_THAN", "GREATER_THAN_OR_EQUAL", "LESS_THAN", "LESS_THAN_OR_EQUAL"}
 BIG = 2**63

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lakeflow.core.errors import ConfigurationError, CorruptStateError, StateError
-from lakeflow.jobs.declared import Declared, Resource
-from lakeflow.jobs.deploy import (
+from lakeflow.jobs.definitions.declared import Declared, Resource
+from lakeflow.jobs.definitions.deploy import (
     Action,
     Deployed,
     State,

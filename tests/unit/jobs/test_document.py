@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lakeflow.core.errors import ConfigurationError
-from lakeflow.jobs.document import parse_document, read_document
-from lakeflow.jobs.tree import write_path
+from lakeflow.jobs.definitions.document import parse_document, read_document
+from lakeflow.jobs.definitions.tree import write_path
 
 
 def value(text):

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from lakeflow.core.errors import TaskError
-from lakeflow.jobs import environments
 from lakeflow.jobs.model import Result
-from lakeflow.jobs.tasks.context import Given
-from lakeflow.jobs.workers import Workers
+from lakeflow.jobs.workers import environments
+from lakeflow.jobs.workers.pool import Workers
+from lakeflow.jobs.workers.tasks.context import Given
 from tests.unit.jobs.wheels import make_wheel
 
 CODE = """
@@ -167,7 +167,7 @@ def test_what_an_installer_is_asked_for(tmp_path):
 BUILD = """
 import sys
 from pathlib import Path
-from lakeflow.jobs import environments
+from lakeflow.jobs.workers import environments
 print(environments.provide([sys.argv[1]], Path(sys.argv[2]), Path(sys.argv[2])), flush=True)
 """
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lakeflow.jobs.event_triggers import (
+from lakeflow.jobs.timing.event_triggers import (
     LONG_SURVIVAL,
     PAUSE_BETWEEN_RUNS,
     TableVersion,
@@ -19,8 +19,8 @@ from lakeflow.jobs.event_triggers import (
     restarted,
     with_condition,
 )
-from lakeflow.jobs.ticks import TickOutcome, decide_time
-from lakeflow.jobs.triggers import read_triggers
+from lakeflow.jobs.timing.ticks import TickOutcome, decide_time
+from lakeflow.jobs.timing.triggers import read_triggers
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -10,13 +10,13 @@ from typing import get_type_hints
 import pytest
 
 from lakeflow import jobs
-from lakeflow.jobs import actions, builder
-from lakeflow.jobs.collect import collect
-from lakeflow.jobs.conditions import MOST_INPUT_BYTES, MOST_INPUTS, OPERATORS
-from lakeflow.jobs.fields import OBJECTS, TASK_TYPES
-from lakeflow.jobs.known_references import KNOWN, TIME_ARGUMENTS
-from lakeflow.jobs.options import JobOptions, TaskOptions
-from lakeflow.jobs.parameters import LEGACY, MOST_LEGACY_BYTES
+from lakeflow.jobs.python import actions, builder
+from lakeflow.jobs.python.collect import collect
+from lakeflow.jobs.python.options import JobOptions, TaskOptions
+from lakeflow.jobs.settings.conditions import MOST_INPUT_BYTES, MOST_INPUTS, OPERATORS
+from lakeflow.jobs.settings.fields import OBJECTS, TASK_TYPES
+from lakeflow.jobs.settings.known_references import KNOWN, TIME_ARGUMENTS
+from lakeflow.jobs.settings.parameters import LEGACY, MOST_LEGACY_BYTES
 
 DOCS = Path(__file__).parents[3] / "docs"
 

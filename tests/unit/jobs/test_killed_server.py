@@ -13,10 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lakeflow.jobs import leftovers
 from lakeflow.jobs.model import Result
 from lakeflow.jobs.work import Process
-from lakeflow.jobs.workers import Workers
+from lakeflow.jobs.workers import leftovers
+from lakeflow.jobs.workers.pool import Workers
 
 ATTEMPTS = 5
 

@@ -8,9 +8,9 @@ import re
 import pytest
 
 from lakeflow.jobs.model import Result
-from lakeflow.jobs.tasks import cells
-from lakeflow.jobs.tasks.context import Given
-from lakeflow.jobs.workers import Workers
+from lakeflow.jobs.workers.pool import Workers
+from lakeflow.jobs.workers.tasks import cells
+from lakeflow.jobs.workers.tasks.context import Given
 
 ENGINE = """
 class Table:

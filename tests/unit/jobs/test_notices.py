@@ -8,7 +8,7 @@ import json
 import pytest
 
 from lakeflow.jobs.model import Result
-from lakeflow.jobs.notices import (
+from lakeflow.jobs.settings.notices import (
     BACKLOG_WARNING,
     DURATION_WARNING,
     EVENTS,

@@ -12,9 +12,9 @@ from lakeflow.jobs.destinations import (
     list_destinations,
 )
 from lakeflow.jobs.model import Result
-from lakeflow.jobs.notices import DURATION_WARNING, EVENTS
 from lakeflow.jobs.outbox import WAITS, delivered, due_notices, failed, next_due
 from lakeflow.jobs.rows import JobEvent, NoticeRow
+from lakeflow.jobs.settings.notices import DURATION_WARNING, EVENTS
 from tests.unit.jobs.scripted import World, script
 
 SECRET = "https://user:hush@hooks.example.org/hush?token=hush"

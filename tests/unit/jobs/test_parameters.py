@@ -9,7 +9,7 @@ import pytest
 
 from lakeflow.core.errors import ConfigurationError
 from lakeflow.jobs.model import Work
-from lakeflow.jobs.parameters import (
+from lakeflow.jobs.settings.parameters import (
     LEGACY,
     MOST_LEGACY_BYTES,
     PUSHED,
@@ -19,7 +19,7 @@ from lakeflow.jobs.parameters import (
     for_task,
     pushed_down,
 )
-from lakeflow.jobs.scope import CurrentTask, Scope
+from lakeflow.jobs.settings.scope import CurrentTask, Scope
 
 SCOPE = Scope(
     7,

@@ -10,11 +10,11 @@ import sys
 
 import pytest
 
-from lakeflow.jobs import fields
 from lakeflow.jobs.model import Result
-from lakeflow.jobs.tasks.context import Given
-from lakeflow.jobs.worker import ELSEWHERE, MODULES
-from lakeflow.jobs.workers import Workers
+from lakeflow.jobs.settings import fields
+from lakeflow.jobs.workers.pool import Workers
+from lakeflow.jobs.workers.tasks.context import Given
+from lakeflow.jobs.workers.worker import ELSEWHERE, MODULES
 
 JAVA = """
 public class Main {

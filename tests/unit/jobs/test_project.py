@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lakeflow.core.errors import ConfigurationError
-from lakeflow.jobs.project import find_jobs
+from lakeflow.jobs.definitions.project import find_jobs
 
 ALONE = {"USER": "ada"}
 

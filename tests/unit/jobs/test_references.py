@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from lakeflow.core.errors import ConfigurationError
-from lakeflow.jobs.known_references import KNOWN, TIME_ARGUMENTS, MissingValue
 from lakeflow.jobs.model import Result
-from lakeflow.jobs.references import Reference, check, parse, resolve
-from lakeflow.jobs.scope import (
+from lakeflow.jobs.settings.known_references import KNOWN, TIME_ARGUMENTS, MissingValue
+from lakeflow.jobs.settings.references import Reference, check, parse, resolve
+from lakeflow.jobs.settings.scope import (
     CurrentTask,
     FinishedTask,
     Scope,

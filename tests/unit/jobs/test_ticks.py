@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lakeflow.jobs.ticks import TickOutcome, decide_time, from_millis, to_millis, upcoming
-from lakeflow.jobs.triggers import read_triggers
+from lakeflow.jobs.timing.ticks import TickOutcome, decide_time, from_millis, to_millis, upcoming
+from lakeflow.jobs.timing.triggers import read_triggers
 
 NOW = datetime(2026, 3, 27, 12, 0, 30, tzinfo=UTC)
 

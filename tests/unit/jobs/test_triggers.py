@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from lakeflow.core.errors import ConfigurationError
-from lakeflow.jobs.triggers import (
+from lakeflow.jobs.timing.triggers import (
     ConditionMode,
     Continuous,
     FileArrival,

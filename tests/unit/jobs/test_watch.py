@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lakeflow.jobs.control import change_job, delete_job
-from lakeflow.jobs.event_triggers import TableVersion
 from lakeflow.jobs.model import Result
 from lakeflow.jobs.rows import RunRow, TickRow, TriggerRow
+from lakeflow.jobs.timing.event_triggers import TableVersion
 from lakeflow.jobs.watch import Sight
 from tests.unit.jobs.scripted import World, script
 

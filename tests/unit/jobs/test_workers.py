@@ -9,8 +9,8 @@ import psutil
 import pytest
 
 from lakeflow.jobs.model import Result
-from lakeflow.jobs.tasks.context import Given
-from lakeflow.jobs.workers import Workers
+from lakeflow.jobs.workers.pool import Workers
+from lakeflow.jobs.workers.tasks.context import Given
 
 DAEMON = """
 import os, sys, time

@@ -11,7 +11,7 @@ import uuid
 import pytest
 
 from lakeflow.jobs.model import Result
-from lakeflow.jobs.workers import Workers
+from lakeflow.jobs.workers.pool import Workers
 from tests.unit.jobs.test_killed_server import marked
 
 ATTEMPTS = 60

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lakeflow.core.errors import ConfigurationError
-from lakeflow.jobs.zones import _SHORT, time_zone
+from lakeflow.jobs.timing.zones import _SHORT, time_zone
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_an_unknown_id_is_not_taken_for_gmt(java_id, hint):
 
 
 def test_a_machine_without_zones_is_told_so():
-    asked = "from lakeflow.jobs.zones import time_zone; time_zone('Europe/Vienna')"
+    asked = "from lakeflow.jobs.timing.zones import time_zone; time_zone('Europe/Vienna')"
     done = subprocess.run(
         [sys.executable, "-c", asked],
         env={**os.environ, "PYTHONTZPATH": ""},

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import socketserver
+import ssl
 import threading
+from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email import message_from_bytes
@@ -72,8 +74,15 @@ class Receiver:
 
 @dataclass
 class MailServer:
-    """Takes letters; refuses addresses that begin with `no`."""
+    """Takes letters; refuses addresses that begin with `no`, and passwords other than `p@ss`.
 
+    Args:
+        context: With which it encrypts, if it does.
+        at_once: Whether it encrypts from the first word, or when it is asked to.
+    """
+
+    context: ssl.SSLContext | None = None
+    at_once: bool = False
     letters: list[Message] = field(default_factory=list)
     arrived: threading.Condition = field(default_factory=threading.Condition)
 
@@ -81,16 +90,51 @@ class MailServer:
         mail = self
 
         class Handler(socketserver.StreamRequestHandler):
+            def setup(self) -> None:
+                if mail.at_once:
+                    self.encrypt()
+                super().setup()
+
+            def encrypt(self) -> None:
+                assert mail.context is not None
+                self.request = mail.context.wrap_socket(
+                    self.request, server_side=True, do_handshake_on_connect=False
+                )
+                try:
+                    self.request.do_handshake()
+                except OSError:
+                    self.request.close()
+                    raise
+
+            def finish(self) -> None:
+                super().finish()
+                self.request.close()
+
             def handle(self) -> None:
                 self.say("220 here")
                 while line := self.rfile.readline().decode().strip():
                     word = line.split(":")[0].split()[0].upper()
-                    if word == "DATA":
-                        self.say("354 go on")
-                        self.take()
                     if word == "QUIT":
                         self.say("221 bye")
-                        return
+                        break
+                    self.answer(word, line)
+
+            def answer(self, word: str, line: str) -> None:
+                encrypted = isinstance(self.request, ssl.SSLSocket)
+                if word == "EHLO" and mail.context is not None:
+                    self.say(f"250-here\r\n250 {'AUTH PLAIN' if encrypted else 'STARTTLS'}")
+                elif word == "STARTTLS":
+                    self.say("220 go on")
+                    self.encrypt()
+                    super().setup()
+                elif word == "AUTH":
+                    right = b64decode(line.rsplit(maxsplit=1)[-1]) == b"\0ann\0p@ss"
+                    self.say("235 welcome" if right else "535 hush is not your password")
+                elif word == "DATA":
+                    self.say("354 go on")
+                    self.take()
+                    self.say("250 ok")
+                else:
                     refused = word == "RCPT" and "<no" in line
                     self.say("550 no such user" if refused else "250 ok")
 
@@ -107,7 +151,9 @@ class MailServer:
 
         self.server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
-        self.url = f"smtp://127.0.0.1:{self.server.server_address[1]}"
+        self.server.handle_error = lambda *_: None
+        self.port = self.server.server_address[1]
+        self.url = f"smtp://127.0.0.1:{self.port}"
         threading.Thread(target=self.server.serve_forever, args=[0.01], daemon=True).start()
         return self
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -26,6 +27,7 @@ from lakeflow.jobs.store import Reader
 from lakeflow.server.compose import Server
 from lakeflow.server.senders import Mail
 from tests.unit.server.receivers import MailServer, Receiver
+from tests.unit.server.test_http import certified
 
 GATE = {"condition_task": {"op": "EQUAL_TO", "left": "1", "right": "1"}}
 
@@ -275,6 +277,31 @@ def test_a_password_is_not_told_to_a_mail_server_that_does_not_encrypt(tmp_path)
             (event,) = home.until("notice.failed")
     assert event.message.endswith(f"{mail.url} does not encrypt, so it is not told the password.")
     assert mail.letters == []
+
+
+@pytest.mark.parametrize("scheme", ["smtp", "smtps"])
+def test_a_mail_server_that_encrypts_is_told_the_password(tmp_path, monkeypatch, scheme):
+    pytest.importorskip("cryptography")
+    certificate, key = certified(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with MailServer(context=context, at_once=scheme == "smtps") as mail:
+        url = f"{scheme}://ann:PASSWORD@localhost:{mail.port}"
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        with Home(tmp_path / "right", smtp_url=url.replace("PASSWORD", "p%40ss")) as home:
+            home.run(**emails("on_start", "ann@x"))
+            home.until("notice.delivered")
+        (letter,) = mail.letters
+        assert letter["From"] == "lakeflow@localhost"
+        with Home(tmp_path / "wrong", smtp_url=url.replace("PASSWORD", "hush")) as home:
+            home.run(**emails("on_start", "ann@x"))
+            assert failures(home) == {f"{scheme}://localhost:{mail.port} answered 535."}
+        monkeypatch.delenv("SSL_CERT_FILE")
+        with Home(tmp_path / "unknown", smtp_url=url) as home:
+            home.run(**emails("on_start", "ann@x"))
+            (said,) = failures(home)
+        assert said.startswith(f"{scheme}://localhost:{mail.port} did not take it:")
+        assert len(mail.letters) == 1
 
 
 def test_a_mail_server_that_hangs_is_left(tmp_path):

@@ -13,8 +13,8 @@ from lakeflow.core.errors import ConfigurationError
 from lakeflow.core.names import TableName
 from lakeflow.core.settings import Settings
 from lakeflow.engine.session import Session
+from lakeflow.jobs.definitions.project import load_project
 from lakeflow.jobs.freshness import read_age
-from lakeflow.jobs.project import load_project
 from lakeflow.jobs.rows import DocumentRow, JobEvent
 from lakeflow.server.compose import Server
 from lakeflow.server.deploy import deploy

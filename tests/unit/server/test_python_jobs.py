@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 
 from lakeflow.core.settings import Settings
-from lakeflow.jobs.collect import collect
 from lakeflow.jobs.control import create_job, run_now
 from lakeflow.jobs.model import Result
+from lakeflow.jobs.python.collect import collect
 from lakeflow.jobs.rows import AttemptRow, RunRow
 from lakeflow.server.compose import Server
 

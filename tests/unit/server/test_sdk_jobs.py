@@ -14,7 +14,7 @@ from databricks.sdk.errors import (
 from databricks.sdk.service import jobs
 from databricks.sdk.service.jobs import JobSettings, Task
 
-from lakeflow.jobs.fields import OBJECTS
+from lakeflow.jobs.settings.fields import OBJECTS
 from lakeflow.server.identity import WORKSPACE
 
 

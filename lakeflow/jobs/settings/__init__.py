@@ -1,0 +1,1 @@
+"""Settings of jobs: their fields, what they refer to, and what follows from them."""

@@ -1,0 +1,1 @@
+"""When jobs run: triggers and their ticks, as functions of state and time."""

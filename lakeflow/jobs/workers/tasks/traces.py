@@ -1,0 +1,44 @@
+"""Tracebacks as the user of a task needs them: without the lines that run the task."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+_OURS = (str(Path(__file__).parents[2]), "<frozen importlib", "<frozen runpy")
+
+
+def users(error: BaseException) -> TracebackType | None:
+    """The traceback from the user's first line on."""
+    trace = error.__traceback__
+    while trace is not None and _file(trace).startswith(_OURS):
+        trace = trace.tb_next
+    return trace
+
+
+def formatted(error: BaseException) -> str:
+    """The text of the traceback."""
+    return "".join(traceback.format_exception(type(error), error, users(error)))
+
+
+def places(error: BaseException) -> Iterator[tuple[str, int]]:
+    """File and line of each of the user's calls, and of those that they made, outermost first."""
+    trace = users(error)
+    while trace is not None:
+        if not _file(trace).startswith(_OURS):
+            yield _file(trace), trace.tb_lineno
+        trace = trace.tb_next
+
+
+def where(error: BaseException) -> str:
+    """The user's line in which an error came up, in brackets after a blank; or nothing."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return ""  # it says so itself
+    found = list(places(error))
+    return f" ({Path(found[-1][0]).name}:{found[-1][1]})" if found else ""
+
+
+def _file(trace: TracebackType) -> str:
+    return trace.tb_frame.f_code.co_filename
