@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,9 @@ from benchmarks.jobs import ours
 
 HERE = Path(__file__).parent
 SHAPES = (("chain", 10), ("fan", 100))
+
+PATIENCE = 600
+"""Seconds after which a run is given up; a scheduler whose process died may never end one."""
 
 Run = Callable[[str, int, str], None]
 """Has a job of a shape run at a place, and waits for its end."""
@@ -100,6 +104,8 @@ def started(peer: Peer, folder: Path, versions: dict[str, str]) -> Iterator[Run]
     inlet, outlet = process.stdin, process.stdout
 
     def answer() -> dict[str, Any]:
+        if not select.select([outlet], [], [], PATIENCE)[0]:
+            raise Unavailable(f"{peer.name} did not come to an end within {PATIENCE} seconds.")
         if not (line := outlet.readline()):
             last = (home / "program.log").read_text(errors="replace").strip().splitlines()
             raise Unavailable(f"{peer.name} does not run here: {last[-1] if last else 'no word'}")
