@@ -86,11 +86,11 @@ TASK_TYPES: Mapping[str, tuple[Field, ...]] = {
     ),
     "alert_task": _fields(
         """
-        alert_id        text    The saved alert.
-        workspace_path  text    The file that holds it.
+        workspace_path  text     The file that holds the alert.
         parameters      mapping  Values of `:name` in its query.
         """
     )
+    + _fields("alert_id text A saved alert.", "refused")
     + _fields(
         """
         warehouse_id  text  There is one warehouse, `local`.
