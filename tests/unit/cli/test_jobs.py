@@ -167,6 +167,66 @@ def test_graph_and_next_read_the_project(shop: Path) -> None:
     assert not (shop / "home").exists()
 
 
+CIRCLES = {
+    "of one": "name: shop\njobs:\n  j: {tasks: [{task_key: a, run_job_task: {job_id: j}}]}\n",
+    "of two": "name: shop\njobs:\n  j: {tasks: [{task_key: a, run_job_task: {job_id: k}}]}\n"
+    "  k: {tasks: [{task_key: a, run_job_task: {job_id: '${resources.jobs.j.id}'}}]}\n",
+}
+
+
+@pytest.mark.parametrize("text", CIRCLES.values(), ids=CIRCLES)
+def test_jobs_that_run_each_other_are_refused(text: str, shop: Path) -> None:
+    (shop / "lakeflow.yml").write_text(text)
+    for words in (("jobs", "run", "j", "--local"), ("deploy",)):
+        said = lakeflow(shop, *words, code=2)
+        assert "speak of each other in a circle: jobs.j -> jobs." in said
+        assert "lakeflow.yml:3" in said or "lakeflow.yml:4" in said
+
+
+def test_a_run_leaves_a_job_that_is_as_it_was_deployed(shop: Path) -> None:
+    lakeflow(shop, "deploy")
+    jobs(shop, "pause", "nightly")
+    jobs(shop, "run", "nightly", "--local", "--only", "load")
+    assert "pause_status: PAUSED" in jobs(shop, "show", "nightly")
+    text = (shop / "lakeflow.yml").read_text()
+    (shop / "lakeflow.yml").write_text(text.replace("0 30 2", "0 0 3"))
+    jobs(shop, "run", "nightly", "--local", "--only", "load")
+    shown = jobs(shop, "show", "nightly")
+    assert "0 0 3" in shown
+    assert "PAUSED" not in shown
+
+
+def test_deploy_brings_back_what_others_have_changed(shop: Path) -> None:
+    lakeflow(shop, "deploy")
+    jobs(shop, "pause", "nightly")
+    told = "update     jobs.nightly\n    schedule.pause_status: PAUSED -> (not set)\n"
+    assert lakeflow(shop, "deploy", "--dry-run") == told
+    assert lakeflow(shop, "deploy") == told
+    assert "PAUSED" not in jobs(shop, "show", "nightly")
+    version = jobs(shop, "show", "nightly").splitlines()[0]
+    assert "All is as it is declared." in lakeflow(shop, "deploy")
+    assert jobs(shop, "show", "nightly").splitlines()[0] == version
+    elsewhere = shop / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "lakeflow.yml").write_text(PROJECT)
+    said = lakeflow(shop, "deploy", "--project", "elsewhere")
+    assert f"the folder of the project: {shop} -> " in said
+
+
+def test_the_name_of_a_project_may_be_long(shop: Path) -> None:
+    (shop / "lakeflow.yml").write_text(PROJECT.replace("shop", "s" * 300))
+    assert "create     jobs.nightly" in lakeflow(shop, "deploy")
+    assert "All is as it is declared." in lakeflow(shop, "deploy")
+
+
+def test_a_project_without_jobs_says_so(shop: Path) -> None:
+    (shop / "lakeflow.yml").write_text("name: shop\njobs: {}\n")
+    for word in (("run", "x", "--local"), ("graph", "x")):
+        said = jobs(shop, *word, code=2)
+        assert "It declares no jobs." in said
+        assert "Jobs are" not in said
+
+
 def test_deploy_shows_and_does_what_differs(shop: Path) -> None:
     assert "create     jobs.nightly" in lakeflow(shop, "deploy", "--dry-run")
     assert not (shop / "home").exists()
@@ -304,3 +364,22 @@ def test_pipelines_of_a_project_are_those_of_the_api(served: Path) -> None:
     (served / "lakeflow.yml").write_text("name: shop\njobs: {}\n")
     lakeflow(served, "deploy")
     assert list(client.pipelines.list_pipelines()) == []
+
+
+def test_deploy_creates_again_what_was_deleted(served: Path) -> None:
+    (served / "lakeflow.yml").write_text(
+        "name: shop\njobs:\n"
+        "  k: {tasks: [{task_key: a, shell_task: {command: 'true'}}]}\n"
+        "  j: {tasks: [{task_key: a, run_job_task: {job_id: k}}]}\n"
+    )
+    lakeflow(served, "deploy")
+    address = json.loads((served / "home" / "server.lock").read_text())["address"]
+    client = WorkspaceClient(host=address, token=(served / "home" / "token").read_text().strip())
+    (gone,) = client.jobs.list(name="k")
+    assert gone.job_id is not None
+    client.jobs.delete(gone.job_id)
+    for words in (["deploy", "--dry-run"], ["deploy"]):
+        said = lakeflow(served, *words)
+        assert "create     jobs.k" in said
+        assert "update     jobs.j" in said
+    assert "SUCCESS" in jobs(served, "run", "j")
