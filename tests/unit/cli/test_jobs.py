@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 from databricks.sdk import WorkspaceClient
 
+from lakeflow.cli.server import Remote
+from lakeflow.core.errors import LakeflowError
+from lakeflow.jobs.rows import JobEvent
 from tests.unit.server.receivers import Receiver
 
 PROJECT = """
@@ -133,6 +136,25 @@ def test_ctrl_c_cancels_the_run(shop: Path) -> None:
 
 def test_a_job_without_local_says_what_to_do(shop: Path) -> None:
     assert "add --local" in jobs(shop, "run", "nightly", code=2)
+
+
+def test_a_command_without_local_does_not_speak_of_it(shop: Path) -> None:
+    lakeflow(shop, "deploy")
+    words = ["--from", "2026-03-01", "--to", "2026-03-02"]
+    for said in (
+        jobs(shop, "cancel", "1", code=2),
+        jobs(shop, "backfill", "nightly", *words, code=2),
+    ):
+        assert "lakeflow serve" in said
+        assert "--local" not in said
+
+
+def test_a_home_that_is_a_file_is_refused(shop: Path) -> None:
+    (shop / "home").touch()
+    for words in (("deploy",), ("deploy", "--dry-run"), ("jobs", "run", "nightly", "--local")):
+        assert "cannot hold jobs and runs" in lakeflow(shop, *words, code=2)
+    assert "cannot hold jobs and runs" in jobs(shop, "run", "nightly", code=2)
+    assert "cannot hold jobs and runs" in lakeflow(shop, "serve", "--port", "0", code=2)
 
 
 def test_names_that_are_not_there(shop: Path) -> None:
@@ -295,16 +317,7 @@ def test_a_local_run_tells_who_is_to_be_told(tmp_path: Path) -> None:
 @pytest.fixture
 def served(shop: Path) -> Iterator[Path]:
     """The shop, with a server at work in its home."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "lakeflow", "serve", "--port", "0"],
-        cwd=shop,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "LAKEFLOW_HOME": str(shop / "home")},
-    )
-    assert process.stdout is not None
-    while not process.stdout.readline().startswith("Listening"):
-        assert process.poll() is None
+    process, _ = serve(shop)
     yield shop
     process.terminate()
     process.communicate(timeout=60)
@@ -383,3 +396,74 @@ def test_deploy_creates_again_what_was_deleted(served: Path) -> None:
         assert "create     jobs.k" in said
         assert "update     jobs.j" in said
     assert "SUCCESS" in jobs(served, "run", "j")
+
+
+def test_a_server_that_is_killed_is_looked_for(tmp_path: Path) -> None:
+    text = "name: slow\njobs: {wait: {tasks: [{task_key: w, shell_task: {command: sleep 1000}}]}}"
+    (tmp_path / "lakeflow.yml").write_text(text)
+    home = tmp_path / "home"
+    process, address = serve(tmp_path)
+    number = int(begun(tmp_path))
+    paused: list[float] = []
+    remote = Remote(address, home, patience=1, pause=paused.append)
+    heard: list[str] = []
+
+    def tell(event: JobEvent) -> None:
+        heard.append(event.type)
+        if event.type == "task.started":
+            process.kill()
+            process.communicate()
+
+    with pytest.raises(LakeflowError) as raised:
+        remote.follow(number, tell, 0)
+    assert f"lakeflow jobs why {number} says" in str(raised.value)
+    assert raised.value.exit_code == 1
+    assert "task.started" in heard
+    assert sum(paused) == 1
+
+
+def test_a_run_is_followed_at_the_next_server(tmp_path: Path) -> None:
+    (tmp_path / "lakeflow.yml").write_text(
+        "name: slow\njobs: {wait: {tasks: [{task_key: w, shell_task: {command: "
+        "'test -e go || exec sleep 1000'}}]}}"
+    )
+    servers = [serve(tmp_path)]
+    number = int(begun(tmp_path))
+    heard: list[int] = []
+
+    def tell(event: JobEvent) -> None:
+        heard.append(event.sequence)
+        if event.type == "task.started" and len(servers) == 1:
+            servers[0][0].kill()
+            servers[0][0].communicate()
+
+    def pause(_: float) -> None:
+        if len(servers) == 1:
+            (tmp_path / "go").touch()
+            servers.append(serve(tmp_path))
+
+    Remote(servers[0][1], tmp_path / "home", pause=pause).follow(number, tell, 0)
+    assert "SUCCESS" in jobs(tmp_path, "why", str(number))
+    assert heard == sorted(set(heard))
+    servers[1][0].terminate()
+    servers[1][0].communicate(timeout=60)
+
+
+def serve(folder: Path) -> tuple[subprocess.Popen[str], str]:
+    """A server in the home of a folder, and its address."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lakeflow", "serve", "--port", "0"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "LAKEFLOW_HOME": str(folder / "home")},
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("Listening"):
+            return process, line.split()[-1]
+    raise AssertionError("The server did not start.")
+
+
+def begun(folder: Path) -> str:
+    return jobs(folder, "run", "wait", "--no-wait").strip()
