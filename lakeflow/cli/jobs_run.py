@@ -169,7 +169,7 @@ def _run(
     from lakeflow.cli.server import speaking
 
     settings = invocation.settings(home=home)
-    with speaking(settings, local=local) as server:
+    with speaking(settings, local=local, can_be_local=True) as server:
         with closing(Reader(Home(settings.home).database)) as reader:
             last = reader.select(JobEvent, "1 ORDER BY sequence DESC LIMIT 1")
         run_id = begin(server)
