@@ -20,7 +20,7 @@ from lakeflow.core.names import nearest
 from lakeflow.jobs.model import Result
 from lakeflow.jobs.work import Assignment, Outcome
 from lakeflow.jobs.workers import leftovers, wire
-from lakeflow.jobs.workers.tasks import program
+from lakeflow.jobs.workers.tasks import program, traces
 from lakeflow.jobs.workers.tasks.context import Context, Done, Stopped, ordered
 from lakeflow.jobs.workers.tasks.context import load as load_function
 
@@ -49,15 +49,6 @@ ELSEWHERE = {
     "spark_submit_task": "submits to a cluster of Spark",
 }
 """Types that can be deployed and not run, with what they do elsewhere."""
-
-LONGEST_MESSAGE = 10_000
-"""Characters of what is told of an error; all of it is in the attempt's file `stderr`."""
-
-LONGEST_TRACE = 64 << 10
-"""Characters of a traceback that is told."""
-
-_LONGEST_END = 1_000
-"""How many of those are its last ones, which say where it was."""
 
 _RUNTIME = str(Path(__file__).parent / "runtime")
 """Where `databricks.sdk.runtime` finds what it looks for."""
@@ -132,16 +123,9 @@ def _attempt(order: wire.Message, enter: Enter | None) -> dict[str, Any]:
 def _shortened(outcome: Outcome) -> Outcome:
     return replace(
         outcome,
-        message=_cut(outcome.message, LONGEST_MESSAGE),
-        trace=_cut(outcome.trace, LONGEST_TRACE),
+        message=traces.cut(outcome.message, traces.LONGEST_MESSAGE),
+        trace=traces.cut(outcome.trace, traces.LONGEST_TRACE),
     )
-
-
-def _cut(text: str, longest: int) -> str:
-    if len(text) <= longest:
-        return text
-    note = f"\n... {len(text):,} characters were cut to {longest:,}; all are in stderr ...\n"
-    return text[: longest - _LONGEST_END - len(note)] + note + text[-_LONGEST_END:]
 
 
 def _environment(context: Context) -> Path | None:
@@ -287,8 +271,6 @@ def _exit(ended: SystemExit) -> Done:
 
 def _raised(context: Context, error: BaseException) -> Outcome:
     """What is told of an error, in one sentence and in full."""
-    from lakeflow.jobs.workers.tasks import traces
-
     place = traces.where(error)
     trace = traces.formatted(error)
     said = traces.said(error)

@@ -120,6 +120,15 @@ def test_an_error_that_cannot_tell_its_text_is_that_of_its_cell(notebook, make, 
     assert failed[2][-1]["ename"] == "Mute"
 
 
+def test_a_long_error_is_cut_in_the_copy_too(notebook):
+    attempt = notebook(source("raise ValueError('x' * 200_000)"))
+    assert attempt.wait().message.endswith("In the notebook book.py, cell 1, line 2.")
+    ((_, _, (error,)),) = executed(attempt)
+    assert len(error["evalue"]) == 10_000
+    assert sum(map(len, error["traceback"])) < 64 << 10
+    assert "x" * 200_000 in attempt.stderr
+
+
 def test_widgets_take_parameters_and_defaults(notebook):
     text = source(
         "dbutils.widgets.text('day', '2000-01-01', 'Day')\n"
