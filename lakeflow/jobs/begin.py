@@ -8,11 +8,15 @@ from dataclasses import replace
 from lakeflow.core.errors import ConfigurationError
 from lakeflow.core.names import nearest
 from lakeflow.jobs.context import scope_of_run
-from lakeflow.jobs.model import Job, JsonValue
+from lakeflow.jobs.model import Job, JsonValue, Result
 from lakeflow.jobs.rows import AttemptRow, JobRow, RunRow
 from lakeflow.jobs.settings.parameters import RunParameters, for_run
 from lakeflow.jobs.settings.reading import stored_job
 from lakeflow.jobs.turn import Turn
+from lakeflow.jobs.work import Outcome
+
+LONGEST_ID = 19
+"""Digits of an id that the database can hold, and one more."""
 
 
 def new_run(
@@ -119,3 +123,37 @@ def _closure(key: str, edges: Mapping[str, Sequence[str]]) -> set[str]:
                 found.add(each)
                 waiting.append(each)
     return found
+
+
+def job_named(turn: Turn, job_id: str) -> JobRow:
+    """The job that a task runs.
+
+    Args:
+        turn: The transaction.
+        job_id: Its id, as text.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
+    known = job_id.isascii() and job_id.isdigit() and len(job_id) < LONGEST_ID
+    found = turn.store.find(JobRow, int(job_id)) if known else None
+    if found is None:
+        raise ConfigurationError(f"Job {job_id} does not exist.")
+    return found
+
+
+def outcome_of_child(row: RunRow) -> Outcome:
+    """What a task comes to that waits for a run.
+
+    Args:
+        row: The run, which is over.
+    """
+    assert row.result is not None
+    failed = row.result.failed
+    said = f"Run {row.run_id} of {row.name} is {row.result}: {row.message}"
+    return Outcome(
+        Result.FAILED if failed and row.result is not Result.CANCELED else row.result,
+        "RUN_EXECUTION_ERROR" if failed else "SUCCESS",
+        said if failed else "",
+        output={"run_job_output": {"run_id": row.run_id}},
+    )

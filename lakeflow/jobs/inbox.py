@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -97,13 +97,18 @@ class Inbox:
             self.closed = True
             self._changed.notify()
 
-    def give_up(self, error: BaseException) -> None:
-        """Takes no more, and tells everybody who waits for an answer that none will come."""
+    def give_up(self, error: BaseException, taken: Iterable[Message] = ()) -> None:
+        """Takes no more, and tells everybody who waits for an answer that none will come.
+
+        Args:
+            error: Why.
+            taken: Messages that were taken and not dealt with.
+        """
         self.close()
-        for message in self.take():
+        for message in [*taken, *self.take()]:
             _refuse(message, error)
 
 
 def _refuse(message: Message, error: BaseException) -> None:
-    if isinstance(message, Asked):
+    if isinstance(message, Asked) and not message.answer.done():
         message.answer.set_exception(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -10,13 +11,14 @@ from functools import partial
 from typing import TypeVar
 
 from lakeflow.core.clock import Clock
-from lakeflow.core.errors import ConfigurationError, LakeflowError, TaskError
+from lakeflow.core.errors import ConfigurationError, LakeflowError, StorageError, TaskError
 from lakeflow.core.failpoints import failpoint
 from lakeflow.jobs import announce
 from lakeflow.jobs.active import ActiveRun, Unit, restore, tasks_of
 from lakeflow.jobs.advance import Advance
 from lakeflow.jobs.assign import assignment, clusters_of
-from lakeflow.jobs.begin import block_tasks, new_run
+from lakeflow.jobs.begin import block_tasks, job_named, new_run, outcome_of_child
+from lakeflow.jobs.broken import end_broken
 from lakeflow.jobs.checkout import Checkout, Checkouts
 from lakeflow.jobs.ends import about_run
 from lakeflow.jobs.home import Home
@@ -34,8 +36,13 @@ from lakeflow.jobs.work import Assignment, Outcome, Process, Runner
 
 Answer = TypeVar("Answer")
 
+_LOG = logging.getLogger(__name__)
+
 SLOTS = 8
 """Attempts that run at the same time unless something else is said."""
+
+LONGEST_WAIT = 3600.0
+"""Seconds after which the loop looks again, whatever it waits for: no clock counts for ever."""
 
 DEEPEST = 3
 """Runs of jobs within runs of jobs."""
@@ -79,6 +86,7 @@ class Scheduler:
         self._posted = posted
         self._checkouts = Checkouts(home, self._checked_out)
         self._inbox = Inbox()
+        self._taken: list[Message] = []
         self._advance = Advance(self)
         self._runs: dict[int, ActiveRun] = {}
         self._runs_of: dict[int, dict[int, ActiveRun]] = {}
@@ -112,7 +120,7 @@ class Scheduler:
 
     def give_up(self, error: BaseException) -> None:
         """Tells everybody who waits for an answer that none will come."""
-        self._inbox.give_up(error)
+        self._inbox.give_up(error, self._taken)
 
     # Called from the thread of the loop
 
@@ -120,7 +128,8 @@ class Scheduler:
         """Runs turns until the scheduler is closed."""
         while not self._inbox.closed:
             due = self.turn()
-            self._inbox.wait(None if due is None else max(due - self._now(), 0) / 1000)
+            wait = None if due is None else min(max(due - self._now(), 0) / 1000, LONGEST_WAIT)
+            self._inbox.wait(wait)
         self.give_up(LakeflowError("The server is closing."))
 
     def turn(self) -> int | None:
@@ -130,14 +139,14 @@ class Scheduler:
             When there is something to do next even if nothing happens, in milliseconds since
             1970.
         """
-        messages = self._inbox.take()
+        self._taken = self._inbox.take()
         turn = Turn(self.store, self._now())
         while self._due and self._due[0][0] <= turn.now:
             self._dirty.add(heapq.heappop(self._due)[1])
         ticking = self.watch.due() if self._triggers else None
-        if messages or self._dirty or (ticking is not None and ticking <= turn.now):
+        if self._taken or self._dirty or (ticking is not None and ticking <= turn.now):
             with self.store.transaction():
-                for message in messages:
+                for message in self._taken:
                     self._take(turn, message)
                 for job_id in turn.changed_jobs:
                     self.watch.job_changed(turn, job_id)
@@ -154,8 +163,12 @@ class Scheduler:
     def recover(self) -> None:
         """Takes up what an earlier server left; called before the first turn."""
         turn = Turn(self.store, self._now())
+        broken: list[tuple[RunRow, Exception]] = []
         for row in self.store.select(RunRow, "state != 'TERMINATED' ORDER BY run_id"):
-            self._hold(self._restored(row))
+            try:
+                self._hold(self._restored(row))
+            except Exception as error:
+                broken.append((row, error))
         working = [
             (run, attempt)
             for run in self._runs.values()
@@ -176,6 +189,8 @@ class Scheduler:
             for run in self._runs.values():
                 if run.row.state == "RUNNING" and not run.state.prepared:
                     turn.effects.append(partial(self._checkouts.begin, run.row))
+            for row, failure in broken:
+                self._give_up_run(turn, row, failure)
             for run, attempt in working:
                 self._advance.lost(turn, run, attempt)
             for job_id in self._runs_of:
@@ -214,17 +229,32 @@ class Scheduler:
             return
         if isinstance(message, Ended):
             del self._places[message.attempt]
-            self._advance.ended(turn, run, attempt, message.outcome)
+            self._end(turn, run, attempt, message.outcome)
         else:
             process = message.process
             pair = None if process is None else (process.pid, process.started)
             self._advance.started(turn, run, attempt, pair)
         self._dirty.add(run.row.run_id)
 
-    def _answer(self, turn: Turn, request: Asked) -> None:
+    def _end(self, turn: Turn, run: ActiveRun, attempt: AttemptRow, outcome: Outcome) -> None:
+        """Takes in how an attempt has ended; what cannot be kept of it must not end the loop."""
         try:
-            answer = request.call(turn)
+            with turn.part():
+                self._advance.ended(turn, run, attempt, outcome)
         except Exception as error:
+            _LOG.exception("The outcome of attempt %d could not be kept.", attempt.attempt)
+            said = f"What it came to could not be kept: {type(error).__name__}."
+            broken = Outcome(Result.FAILED, "INTERNAL_ERROR", said)
+            self._advance.ended(turn, run, attempt, broken)
+
+    def _answer(self, turn: Turn, request: Asked) -> None:
+        before = set(self._runs)
+        try:
+            with turn.part():
+                answer = request.call(turn)
+        except Exception as error:
+            for run_id in self._runs.keys() - before:
+                self._forget(self._runs[run_id])
             failure = error
             turn.effects.append(lambda: request.answer.set_exception(failure))
         else:
@@ -235,12 +265,26 @@ class Scheduler:
             run = self._runs.get(self._dirty.pop())
             if run is None or run.row.state == "QUEUED":
                 continue
-            self._advance.until_quiet(turn, run)
-            if run.row.state != "TERMINATED":
+            try:
+                with turn.part():
+                    self._advance.until_quiet(turn, run)
+            except StorageError:
+                raise
+            except Exception as error:
+                self._give_up_run(turn, run.row, error)
+            if run.row.run_id in self._runs and run.row.state != "TERMINATED":
                 due = run.state.next_due()
                 if due is not None and (due, run.row.run_id) not in self._due[:1]:
                     heapq.heappush(self._due, (due, run.row.run_id))
         self._hand_out(turn)
+
+    def _give_up_run(self, turn: Turn, row: RunRow, error: Exception) -> None:
+        ended, attempts = end_broken(turn, row, error)
+        for attempt in self._handed.intersection(attempts):
+            turn.effects.append(partial(self._runner.stop, attempt))
+        if (run := self._runs.get(row.run_id)) is not None:
+            run.row = ended
+            self.finished(turn, run)
 
     def _hand_out(self, turn: Turn) -> None:
         while self._waiting and len(self._handed) < self._slots:
@@ -397,13 +441,13 @@ class Scheduler:
 
     def begin_child(self, turn: Turn, run: ActiveRun, attempt: AttemptRow) -> None:
         """Begins the run that a task waits for."""
-        depth, above = 1, run.row
+        depth, above, jobs = 1, run.row, {run.row.job_id}
         while above.parent is not None and above.parent in self._places:
             depth, above = depth + 1, self._places[above.parent][0].row
-        job_id = attempt.settings["job_id"]
-        found = turn.store.find(JobRow, int(job_id)) if str(job_id).isdigit() else None
-        if found is None:
-            raise ConfigurationError(f"Job {job_id} does not exist.")
+            jobs.add(above.job_id)
+        found = job_named(turn, str(attempt.settings["job_id"]))
+        if found.job_id in jobs:
+            raise ConfigurationError(f"Job {found.job_id} would run within a run of its own.")
         if depth >= DEEPEST:
             raise ConfigurationError(
                 f"{run.row.name} would be the {depth}th run within a run of a job.",
@@ -424,16 +468,21 @@ class Scheduler:
             ),
         )
 
+    def _forget(self, run: ActiveRun) -> None:
+        del self._runs[run.row.run_id]
+        mine = self._runs_of[run.row.job_id]
+        del mine[run.row.run_id]
+        if not mine:
+            del self._runs_of[run.row.job_id]
+        for attempt in run.attempts.values():
+            self._places.pop(attempt.attempt, None)
+        if run.row.parent is not None:
+            self._children.pop(run.row.parent, None)
+
     def finished(self, turn: Turn, run: ActiveRun) -> None:
         """Told that a run is over."""
         row = run.row
-        del self._runs[row.run_id]
-        mine = self._runs_of[row.job_id]
-        del mine[row.run_id]
-        if not mine:
-            del self._runs_of[row.job_id]
-        for attempt in run.attempts.values():
-            self._places.pop(attempt.attempt, None)
+        self._forget(run)
         for cluster in clusters_of(row):
             turn.effects.append(partial(self._runner.end_cluster, cluster))
         for repair in turn.store.select(RepairRow, "run_id = ? AND ended IS NULL", (row.run_id,)):
@@ -442,18 +491,7 @@ class Scheduler:
         self.watch.run_ended(turn, row)
         if row.parent is None:
             return
-        del self._children[row.parent]
         parent, unit = self._places.pop(row.parent, (None, ("", None)))
-        if parent is not None and row.result is not None:
-            failed = row.result.failed
-            code = "RUN_EXECUTION_ERROR" if failed else "SUCCESS"
-            said = f"Run {row.run_id} of {row.name} is {row.result}: {row.message}"
-            output = {"run_job_output": {"run_id": row.run_id}}
-            result = Result.FAILED if failed and row.result is not Result.CANCELED else row.result
-            self._advance.ended(
-                turn,
-                parent,
-                parent.attempts[unit],
-                Outcome(result, code, said if failed else "", output=output),
-            )
+        if parent is not None:
+            self._advance.ended(turn, parent, parent.attempts[unit], outcome_of_child(row))
             self._dirty.add(parent.row.run_id)

@@ -7,6 +7,7 @@ outlasts the process at once, and a failure of the power once `make_durable` has
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self, TypeVar, get_type_hints
 
+from lakeflow.core.errors import StorageError
 from lakeflow.jobs.formats import copy_to, format_of, upgrade
 from lakeflow.jobs.model import Result
 from lakeflow.jobs.rows import (
@@ -41,6 +43,25 @@ AnyRow = (
     | DestinationRow
     | DocumentRow
 )
+
+
+_HALVES = re.compile("[\ud800-\udfff]")
+
+
+def writable(text: str, backslash: str = "\\") -> str:
+    r"""A text that the database takes: halves of characters, as names of files may have, escaped.
+
+    Args:
+        text: Any text.
+        backslash: What stands for one; in JSON it is two.
+
+    Example:
+        >>> print(writable("caf\udce9"))
+        caf\udce9
+    """
+    return _HALVES.sub(lambda half: f"{backslash}u{ord(half[0]):x}", text)
+
+
 Row = TypeVar(
     "Row",
     JobRow,
@@ -94,8 +115,9 @@ class _Table:
 
     def write(self, column: str, value: Any) -> Any:
         if column in self.json and value is not None:
-            return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-        return value
+            text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+            return writable(text, r"\\")
+        return writable(value) if isinstance(value, str) else value
 
     def read(self, column: str, value: Any) -> Any:
         if value is None:
@@ -246,10 +268,29 @@ class Store(Reader):
             if self._next != self._kept:
                 self._connection.execute("UPDATE ids SET next = ?", (self._next,))
             self._connection.execute("COMMIT")
-        except BaseException:
-            self._connection.execute("ROLLBACK")
+        except BaseException as error:
+            if self._connection.in_transaction:  # a full disk has ended it already
+                self._connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.OperationalError):
+                raise StorageError(
+                    f"The database of jobs could not be written: {error}.",
+                    hint="Mend that, such as a full disk, and start the server again: it goes on.",
+                ) from error
             raise
         self._kept = self._next
+
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        """A part of a transaction, of which nothing stays if it fails."""
+        self._connection.execute("SAVEPOINT part")
+        try:
+            yield
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK TO part")
+                self._connection.execute("RELEASE part")
+            raise
+        self._connection.execute("RELEASE part")
 
     def make_durable(self) -> None:
         """Waits until all transactions so far are on the disk."""
@@ -301,7 +342,8 @@ class Store(Reader):
     def see_files(self, trigger_id: str, names: Sequence[str]) -> None:
         """Remembers names of files."""
         self._connection.executemany(
-            "INSERT OR IGNORE INTO seen_files VALUES (?, ?)", [(trigger_id, n) for n in names]
+            "INSERT OR IGNORE INTO seen_files VALUES (?, ?)",
+            [(trigger_id, writable(n)) for n in names],
         )
 
     def forget_files(self, trigger_id: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -36,6 +37,19 @@ class Turn:
     changed_jobs: set[int] = field(default_factory=set)
     posted: bool = False
     told: bool = False
+
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        """A part of the turn: if it fails, nothing of it stays, and the rest does."""
+        effects, events = len(self.effects), len(self.events)
+        changed, posted, told = set(self.changed_jobs), self.posted, self.told
+        try:
+            with self.store.part():
+                yield
+        except BaseException:
+            del self.effects[effects:], self.events[events:]
+            self.changed_jobs, self.posted, self.told = changed, posted, told
+            raise
 
     def tell(self, type: str, message: str, **about: Any) -> None:  # noqa: A002 - the event's own word
         """Writes an event."""

@@ -125,34 +125,21 @@ def list_jobs(api: Api, request: Request) -> Any:
     values: list[Any] = []
     if name:
         wanted, values = "lower(json_extract(settings, '$.name')) = lower(?)", [name]
+    end, more_values = paging.window(request.get("page_token"), start, "job_id", limit)
     rows = api.read(
-        lambda reader: reader.select(
-            JobRow,
-            f"{wanted} ORDER BY job_id DESC LIMIT ? OFFSET ?",
-            [*values, limit + 1, start],
-        )
+        lambda reader: reader.select(JobRow, f"{wanted} {end}", [*values, *more_values])
     )
     page = 0 if request.version >= "2.2" else None
     brief = not request.get("expand_tasks")
     shown = [job_json(row, page, brief=brief) for row in rows[:limit]]
     for each in shown:
         each.pop("next_page_token", None)
-    return _page("jobs", shown, start, limit, more=len(rows) > limit)
+    last = rows[limit - 1].job_id if len(rows) > limit else None
+    return {"jobs": shown, "has_more": last is not None, **paging.around(start, limit, last)}
 
 
 def _trigger(job: Mapping[str, Any]) -> Mapping[str, Any]:
     return job["settings"].get("trigger") or {}
-
-
-def _page(
-    name: str, shown: list[dict[str, Any]], start: int, limit: int, *, more: bool
-) -> dict[str, Any]:
-    answer: dict[str, Any] = {name: shown, "has_more": more}
-    if more:
-        answer["next_page_token"] = paging.written(start=start + limit)
-    if start:
-        answer["prev_page_token"] = paging.written(start=max(start - limit, 0))
-    return answer
 
 
 def find(reader: Reader, job_id: int) -> JobRow:

@@ -42,6 +42,49 @@ def read(token: str | None, name: str, default: int = 0) -> int:
     return found
 
 
+def window(token: str | None, start: int, key: str, limit: int) -> tuple[str, list[int]]:
+    """Where a page of a list begins, newest first, that may grow meanwhile.
+
+    Args:
+        token: From the answer before.
+        start: Rows that are passed over if no token says better.
+        key: The column by which the list is ordered.
+        limit: How many rows are shown; one more is asked for.
+
+    Returns:
+        The end of a query in SQL, and its values.
+    """
+    below = read(token, "below", -1) if token and has(token, "below") else None
+    if below is not None:
+        return f"AND {key} < ? ORDER BY {key} DESC LIMIT ?", [below, limit + 1]
+    return f"ORDER BY {key} DESC LIMIT ? OFFSET ?", [limit + 1, start]
+
+
+def has(token: str, name: str) -> bool:
+    """Whether a token says something of that name."""
+    try:
+        text = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+        return name in json.loads(text)
+    except (binascii.Error, ValueError, TypeError):
+        return False
+
+
+def around(start: int, limit: int, last: int | None) -> dict[str, str]:
+    """The tokens of the pages before and after one.
+
+    Args:
+        start: Rows before it.
+        limit: Its length.
+        last: Key of its last row if there are further ones.
+    """
+    found: dict[str, str] = {}
+    if last is not None:
+        found["next_page_token"] = written(start=start + limit, below=last)
+    if start:
+        found["prev_page_token"] = written(start=max(start - limit, 0))
+    return found
+
+
 def page_of(request: Request) -> int | None:
     """The page of long arrays that is asked for; None for all of it, before version 2.2."""
     return read(request.get("page_token"), "page") if request.version >= "2.2" else None

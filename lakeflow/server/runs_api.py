@@ -157,29 +157,23 @@ def list_runs(api: Api, request: Request) -> Any:
     where, values = _wanted(request)
     page = 0 if request.version >= "2.2" else None
 
-    def read(reader: Reader) -> tuple[list[Any], bool]:
-        rows = reader.select(
-            RunRow,
-            f"{where} ORDER BY run_id DESC LIMIT ? OFFSET ?",  # ids go up with time
-            [*values, limit + 1, start],
-        )
+    # Ids go up with time.
+    end, more_values = paging.window(request.get("page_token"), start, "run_id", limit)
+
+    def read(reader: Reader) -> tuple[list[Any], int | None]:
+        rows = reader.select(RunRow, f"{where} {end}", [*values, *more_values])
         whole = bool(request.get("expand_tasks"))
         views = [
             RunView.of(reader, row, request.origin, api.user, briefly=not whole)
             for row in rows[:limit]
         ]
         shown = [view.whole(page) if whole else view.brief() for view in views]
-        return shown, len(rows) > limit
+        return shown, rows[limit - 1].run_id if len(rows) > limit else None
 
-    shown, more = api.read(read)
+    shown, last = api.read(read)
     for each in shown:
         each.pop("next_page_token", None)
-    answer = {"runs": shown, "has_more": more}
-    if more:
-        answer["next_page_token"] = paging.written(start=start + limit)
-    if start:
-        answer["prev_page_token"] = paging.written(start=max(start - limit, 0))
-    return answer
+    return {"runs": shown, "has_more": last is not None, **paging.around(start, limit, last)}
 
 
 @ROUTES.add("GET", "jobs/runs/get-output", "run_id* number One task of a run.")

@@ -50,6 +50,15 @@ ELSEWHERE = {
 }
 """Types that can be deployed and not run, with what they do elsewhere."""
 
+LONGEST_MESSAGE = 10_000
+"""Characters of what is told of an error; all of it is in the attempt's file `stderr`."""
+
+LONGEST_TRACE = 64 << 10
+"""Characters of a traceback that is told."""
+
+_LONGEST_END = 1_000
+"""How many of those are its last ones, which say where it was."""
+
 _RUNTIME = str(Path(__file__).parent / "runtime")
 """Where `databricks.sdk.runtime` finds what it looks for."""
 
@@ -116,8 +125,23 @@ def _attempt(order: wire.Message, enter: Enter | None) -> dict[str, Any]:
         said = f"The process of the task could not be made ready: {error}."
         outcome = Outcome(Result.FAILED, "INTERNAL_ERROR", said)
     seconds, memory = _used()
-    told = asdict(outcome) | {"values": context.values, "output": dict(outcome.output)}
+    told = asdict(_shortened(outcome)) | {"values": context.values, "output": dict(outcome.output)}
     return told | {"cpu_seconds": seconds - before[0], "peak_memory": memory}
+
+
+def _shortened(outcome: Outcome) -> Outcome:
+    return replace(
+        outcome,
+        message=_cut(outcome.message, LONGEST_MESSAGE),
+        trace=_cut(outcome.trace, LONGEST_TRACE),
+    )
+
+
+def _cut(text: str, longest: int) -> str:
+    if len(text) <= longest:
+        return text
+    note = f"\n... {len(text):,} characters were cut to {longest:,}; all are in stderr ...\n"
+    return text[: longest - _LONGEST_END - len(note)] + note + text[-_LONGEST_END:]
 
 
 def _environment(context: Context) -> Path | None:
@@ -267,16 +291,17 @@ def _raised(context: Context, error: BaseException) -> Outcome:
 
     place = traces.where(error)
     trace = traces.formatted(error)
+    said = traces.said(error)
     if isinstance(error, LakeflowError):
-        _say(str(error))
+        _say(said)
         code = error.code if isinstance(error, TaskError) else "RUN_EXECUTION_ERROR"
-        return Outcome(Result.FAILED, code, f"{error}{place}", trace if place else "", exit_code=1)
+        return Outcome(Result.FAILED, code, f"{said}{place}", trace if place else "", exit_code=1)
     _say(trace.rstrip("\n"))
-    message = f"{type(error).__name__}: {error}{place}"
+    message = f"{type(error).__name__}: {said}{place}"
     if isinstance(error, MemoryError):
         limit = context.assignment.memory_limit
-        said = f"its limit of {limit} bytes" if limit else "the memory there is"
-        message = f"The task needed more than {said}.{place}"
+        most = f"its limit of {limit} bytes" if limit else "the memory there is"
+        message = f"The task needed more than {most}.{place}"
     return Outcome(Result.FAILED, "RUN_EXECUTION_ERROR", message, trace, exit_code=1)
 
 

@@ -217,7 +217,7 @@ def test_cancelling_the_outer_run_cancels_the_inner_one(world):
     assert world.row(run).result is Result.CANCELED
 
 
-def test_a_job_that_runs_itself_ends(world):
+def test_a_job_that_runs_itself_is_refused(world):
     me = world.job({"name": "me", "max_concurrent_runs": 9, "tasks": [script("x")]})
     again = {
         "name": "me",
@@ -227,7 +227,8 @@ def test_a_job_that_runs_itself_ends(world):
     world.ask(lambda turn: change_job(turn, me, again))
     run = world.run(me)
     assert world.row(run).result is Result.FAILED
-    assert world.store.count(RunRow) == 3
+    assert world.store.count(RunRow) == 1
+    assert "within a run of its own" in world.attempts(run)[0].message
 
 
 def test_runs_wait_for_their_turn_in_order(world):

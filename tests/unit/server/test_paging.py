@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lakeflow.jobs.rows import RunRow
 from lakeflow.server import paging
 from lakeflow.server.answers import Refused
 from lakeflow.server.job_view import merged, reshaped
 from lakeflow.server.pipeline_events import sql_condition
+from tests.unit.jobs.scripted import World, script
 
 
 @given(st.integers(0, 2**63 - 1))
@@ -117,3 +119,26 @@ def test_older_shapes_become_one_task():
     }
     new = {"tasks": [{"task_key": "t"}]}
     assert reshaped(new) == new
+
+
+def test_a_list_that_grows_and_shrinks_gives_each_row_once(tmp_path):
+    """Runs are added and deleted between two pages; those that stay come once, in order."""
+    world = World(tmp_path)
+    job = world.job({"name": "j", "max_concurrent_runs": 1000, "tasks": [script("a")]})
+    runs = [world.run(job) for _ in range(20)]
+    found: list[int] = []
+    token: str | None = None
+    while True:
+        start = paging.read(token, "start")
+        end, values = paging.window(token, start, "run_id", 3)
+        rows = [row.run_id for row in world.store.select(RunRow, f"1 {end}", values)]
+        found += rows[:3]
+        if len(rows) <= 3:
+            break
+        token = paging.around(start, 3, rows[2])["next_page_token"]
+        world.run(job)
+        gone = found[-1]
+        with world.store.transaction():
+            world.store.delete(RunRow, "run_id = ?", (gone,))
+    assert found == sorted(runs, reverse=True)
+    world.store.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lakeflow.jobs.workers.tasks.cells import Cell
-from lakeflow.jobs.workers.tasks.traces import formatted
+from lakeflow.jobs.workers.tasks.traces import formatted, said
 
 LARGEST_OUTPUT = 1 << 20
 """Bytes of a cell's stream that are kept in the copy; all of it is in the attempt's files."""
@@ -59,7 +59,7 @@ class Executed:
                 {
                     "output_type": "error",
                     "ename": type(error).__name__,
-                    "evalue": str(error),
+                    "evalue": said(error),
                     "traceback": formatted(error).splitlines(),
                 }
             )

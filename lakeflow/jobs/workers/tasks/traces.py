@@ -18,6 +18,14 @@ def users(error: BaseException) -> TracebackType | None:
     return trace
 
 
+def said(error: BaseException) -> str:
+    """The text of an error, also of one that fails to tell it."""
+    try:
+        return str(error)
+    except Exception as failure:
+        return f"<its text cannot be told: __str__ raised {type(failure).__name__}>"
+
+
 def formatted(error: BaseException) -> str:
     """The text of the traceback."""
     return "".join(traceback.format_exception(type(error), error, users(error)))
