@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
@@ -19,6 +20,8 @@ from lakeflow.jobs.definitions.declared import Declared
 from lakeflow.jobs.model import Condition, ForEach, Job, RunJob, Task
 from lakeflow.jobs.rows import JobRow, RunRow, TriggerRow
 from lakeflow.jobs.settings.reading import read_job
+
+_ID_OF_JOB = re.compile(r"^\$\{resources\.jobs\.(.+)\.id\}$")
 
 
 @click.command("list")
@@ -126,7 +129,7 @@ def kind(task: Task) -> str:
             text = inputs if isinstance(inputs, str) else json.dumps(inputs, ensure_ascii=False)
             return f"for each of {text}, {concurrency} at once: {kind(inner)}"
         case RunJob(settings):
-            return f"run job {settings['job_id']}"
+            return "run job " + _ID_OF_JOB.sub(r"\1", str(settings["job_id"]))
         case work:
             return work.type.removesuffix("_task")
 

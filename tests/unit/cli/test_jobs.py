@@ -134,6 +134,36 @@ def test_ctrl_c_cancels_the_run(shop: Path) -> None:
     assert "CANCELED" in out
 
 
+def test_ctrl_c_just_after_a_run_was_accepted_cancels_it(shop: Path) -> None:
+    (shop / "lakeflow.yml").write_text(
+        "name: slow\njobs: {wait: {tasks: [{task_key: w, shell_task: {command: 'sleep 1000'}}]}}"
+    )
+    (shop / "program.py").write_text(
+        "import os, signal\n"
+        "from lakeflow.cli import main, server\n"
+        "call = server.Local.call\n"
+        "def interrupted(self, path, body):\n"
+        "    reply = call(self, path, body)\n"
+        "    if path.endswith('run-now'):\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return reply\n"
+        "server.Local.call = interrupted\n"
+        "main.main(['jobs', 'run', 'wait', '--local'])\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "program.py"],
+        check=False,
+        cwd=shop,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "LAKEFLOW_HOME": str(shop / "home")},
+    )
+    assert found.returncode == 130
+    assert "CANCELED" in found.stdout
+    (run,) = runs(shop)
+    assert run["result"] == "CANCELED"
+
+
 def test_a_job_without_local_says_what_to_do(shop: Path) -> None:
     assert "add --local" in jobs(shop, "run", "nightly", code=2)
 
@@ -239,6 +269,37 @@ def test_the_name_of_a_project_may_be_long(shop: Path) -> None:
     (shop / "lakeflow.yml").write_text(PROJECT.replace("shop", "s" * 300))
     assert "create     jobs.nightly" in lakeflow(shop, "deploy")
     assert "All is as it is declared." in lakeflow(shop, "deploy")
+
+
+def test_an_iteration_is_found_as_it_is_printed(shop: Path) -> None:
+    (shop / "lakeflow.yml").write_text(
+        "name: shop\njobs:\n  many:\n    tasks:\n      - task_key: each\n"
+        "        for_each_task:\n          inputs: [red, blue]\n"
+        "          task: {task_key: one, shell_task: {command: 'echo {{input}}'}}\n"
+    )
+    jobs(shop, "run", "many", "--local")
+    number = str(runs(shop)[0]["run_id"])
+    said = jobs(shop, "logs", number, "each[1]")
+    assert "blue" in said
+    assert "red" not in said
+    assert "each[0] is SUCCESS" in jobs(shop, "why", number, "each[0]")
+    assert "has no task 'each[2]'" in jobs(shop, "why", number, "each[2]", code=2)
+
+
+def test_a_job_without_tasks_is_not_run(shop: Path) -> None:
+    (shop / "lakeflow.yml").write_text("name: shop\njobs:\n  empty: {tasks: []}\n")
+    said = jobs(shop, "run", "empty", "--local", code=2)
+    assert "lakeflow.yml:3" in said
+    assert "has no tasks" in said
+
+
+def test_graph_names_the_job_that_a_task_runs(shop: Path) -> None:
+    (shop / "lakeflow.yml").write_text(
+        "name: shop\njobs:\n"
+        "  j: {tasks: [{task_key: a, run_job_task: {job_id: '${resources.jobs.k.id}'}}]}\n"
+        "  k: {tasks: [{task_key: a, shell_task: {command: 'true'}}]}\n"
+    )
+    assert jobs(shop, "graph", "j") == "a  run job k\n"
 
 
 def test_a_project_without_jobs_says_so(shop: Path) -> None:
