@@ -34,10 +34,10 @@ def command(
 
     project = declared()
     settings = invocation.settings(home=home)
+    local = Home(settings.home).holder() is None
     if dry_run:
         _print(invocation, plan_json(plan_of(settings.home, project)))
         return 0
-    local = Home(settings.home).holder() is None
     with speaking(settings, local=local) as server:
         _print(invocation, deployed(server, project, [])["plan"])
     return 0

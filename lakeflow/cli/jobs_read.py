@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
@@ -15,11 +16,12 @@ from lakeflow.cli.jobs_run import HOME
 from lakeflow.cli.jobs_runs import find_job, open_reader
 from lakeflow.cli.options import Invocation, common_options
 from lakeflow.core.errors import ConfigurationError
-from lakeflow.core.names import nearest
-from lakeflow.jobs.definitions.declared import Declared, Resource
+from lakeflow.jobs.definitions.declared import Declared
 from lakeflow.jobs.model import Condition, ForEach, Job, RunJob, Task
 from lakeflow.jobs.rows import JobRow, RunRow, TriggerRow
 from lakeflow.jobs.settings.reading import read_job
+
+_ID_OF_JOB = re.compile(r"^\$\{resources\.jobs\.(.+)\.id\}$")
 
 
 @click.command("list")
@@ -96,7 +98,7 @@ def graph_command(
     """Print the tasks of a job of this project, each after those that it waits for."""
     from lakeflow.cli.report import json_line
 
-    job = read_job(_job(declared(), name).settings).job
+    job = read_job(declared().job(name).settings).job
     if invocation.as_json:
         for task in ordered(job):
             before = [each.task for each in task.depends_on]
@@ -105,15 +107,6 @@ def graph_command(
     for line in mermaid_lines(job) if mermaid else graph_lines(job):
         click.echo(line)
     return 0
-
-
-def _job(declared: Declared, name: str) -> Resource:
-    if name not in declared.jobs:
-        raise ConfigurationError(
-            f"{declared.name} declares no job {name!r}.",
-            hint=nearest(name, declared.jobs) or f"Jobs are {', '.join(declared.jobs) or 'none'}.",
-        )
-    return declared.jobs[name]
 
 
 def ordered(job: Job) -> list[Task]:
@@ -136,7 +129,7 @@ def kind(task: Task) -> str:
             text = inputs if isinstance(inputs, str) else json.dumps(inputs, ensure_ascii=False)
             return f"for each of {text}, {concurrency} at once: {kind(inner)}"
         case RunJob(settings):
-            return f"run job {settings['job_id']}"
+            return "run job " + _ID_OF_JOB.sub(r"\1", str(settings["job_id"]))
         case work:
             return work.type.removesuffix("_task")
 
@@ -179,7 +172,7 @@ def next_command(
     """
     from lakeflow.cli.report import json_line
 
-    for when in _next(_job(declared(), name).settings, count):
+    for when in _next(declared().job(name).settings, count):
         if invocation.as_json:
             click.echo(json_line(when))
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import click
 from lakeflow.cli.declared import pairs, project_options
 from lakeflow.cli.interrupt import INTERRUPTED, Interruption
 from lakeflow.cli.options import Invocation, common_options
+from lakeflow.core.errors import ConfigurationError
 from lakeflow.core.settings import Settings
 from lakeflow.jobs.definitions.declared import Declared
 from lakeflow.jobs.home import Home
@@ -57,6 +59,13 @@ def run_command(
     """
     _check_waiting(local=local, no_wait=no_wait)
     project = declared()
+    job = project.job(name)
+    if not job.settings.get("tasks"):
+        raise ConfigurationError(
+            f"Job {name} has no tasks, so there is nothing to run.",
+            location=job.locate(),
+            hint="Give it tasks; see docs/tasks.md.",
+        )
     given = pairs("--param", parameters)
 
     def begin(server: Speaker) -> int:
@@ -169,20 +178,23 @@ def _run(
     from lakeflow.cli.server import speaking
 
     settings = invocation.settings(home=home)
-    with speaking(settings, local=local) as server:
+    with speaking(settings, local=local, can_be_local=True) as server:
         with closing(Reader(Home(settings.home).database)) as reader:
             last = reader.select(JobEvent, "1 ORDER BY sequence DESC LIMIT 1")
-        run_id = begin(server)
-        if no_wait:
-            click.echo(json_line({"run_id": run_id}) if invocation.as_json else run_id)
-            return 0
         report = report_for(as_json=invocation.as_json)
+        accepted: Future[int] = Future()
 
         def cancel() -> None:
-            server.call("/api/2.2/jobs/runs/cancel", {"run_id": run_id})
+            server.call("/api/2.2/jobs/runs/cancel", {"run_id": accepted.result()})
 
-        with Interruption(cancel, report.stopping) as interruption, report:
-            _wait(partial(server.follow, run_id, report.event, last[0].sequence if last else 0))
+        with Interruption(cancel, report.stopping) as interruption:
+            run_id = begin(server)
+            accepted.set_result(run_id)
+            if no_wait:
+                click.echo(json_line({"run_id": run_id}) if invocation.as_json else run_id)
+                return INTERRUPTED if interruption.requested else 0
+            with report:
+                _wait(partial(server.follow, run_id, report.event, last[0].sequence if last else 0))
         with closing(Reader(Home(settings.home).database)) as reader:
             row = reader.find(RunRow, run_id)
             assert row is not None

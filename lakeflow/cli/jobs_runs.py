@@ -101,19 +101,24 @@ def _attempts(reader: Reader, run_id: int, task: str | None) -> list[AttemptRow]
         return [one]
     find_run(reader, run_id)
     found = reader.select(AttemptRow, "run_id = ? ORDER BY attempt", (run_id,))
-    keys = list(dict.fromkeys(each.task_key for each in found))
-    if task is not None and task not in keys:
+    names = {name for each in found for name in (each.task_key, _iteration(each))}
+    if task is not None and task not in names:
+        keys = dict.fromkeys(each.task_key for each in found)
         raise ConfigurationError(
             f"Run {run_id} has no task {task!r}.",
-            hint=nearest(task, keys) or f"Its tasks are {', '.join(keys)}.",
+            hint=nearest(task, names) or f"Its tasks are {', '.join(keys)}.",
         )
-    return [each for each in found if task in (None, each.task_key)]
+    return [each for each in found if task in (None, each.task_key, _iteration(each))]
+
+
+def _iteration(attempt: AttemptRow) -> str:
+    """The task, with the number of its iteration if it is one of a for-each."""
+    number = attempt.iteration
+    return attempt.task_key if number is None else f"{attempt.task_key}[{number}]"
 
 
 def _named(attempt: AttemptRow) -> str:
-    text = attempt.task_key
-    if attempt.iteration is not None:
-        text += f"[{attempt.iteration}]"
+    text = _iteration(attempt)
     return f"{text}, attempt {attempt.number + 1}" if attempt.number else text
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from lakeflow.server.compose import Server
 
 Tell = Callable[[JobEvent], None]
+_MOMENT = 0.25
+"""Seconds between two attempts to reach a server that has gone away."""
+
 ENDS = ("run.ended", "run.skipped")
 
 
@@ -46,12 +51,13 @@ class Speaker(Protocol):
 
 
 @contextmanager
-def speaking(settings: Settings, *, local: bool) -> Iterator[Speaker]:
+def speaking(settings: Settings, *, local: bool, can_be_local: bool = False) -> Iterator[Speaker]:
     """Speaks to the server of a home.
 
     Args:
         settings: Which home, and which lakehouse.
         local: Whether one is to be started in this process.
+        can_be_local: Whether the user could have asked for that.
 
     Raises:
         ConfigurationError: None is at work, and none is to be started.
@@ -64,7 +70,9 @@ def speaking(settings: Settings, *, local: bool) -> Iterator[Speaker]:
     if not local:
         raise ConfigurationError(
             f"No server is at work in {settings.home}.",
-            hint="Start one (lakeflow serve), or add --local to run it in this process.",
+            hint="Start one: lakeflow serve."
+            if not can_be_local
+            else "Start one (lakeflow serve), or add --local to run it in this process.",
         )
     from lakeflow.server.api import Api
     from lakeflow.server.compose import Server
@@ -133,10 +141,22 @@ class Remote:
     Args:
         address: Where it is.
         home: Its home, which holds its token.
+        patience: Seconds for which it is looked for when it goes away.
+        pause: Waits so many seconds.
     """
 
-    def __init__(self, address: str, home: Path) -> None:
+    def __init__(
+        self,
+        address: str,
+        home: Path,
+        *,
+        patience: float = 10,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> None:
         self._address = address
+        self._home = home
+        self._patience = patience
+        self._pause = pause
         self._token = _token(home)
 
     def call(self, path: str, body: Mapping[str, Any]) -> Any:
@@ -149,17 +169,32 @@ class Remote:
 
     def follow(self, run_id: int, tell: Tell, after: int) -> None:
         """Tells what happens in a run until it is over."""
-        while True:
-            path = f"/api/lakeflow/events?run_id={run_id}&after={after}"
-            with self._open(path) as stream:
-                for line in stream:
-                    if not line.startswith(b"data: "):
-                        continue
-                    event = JobEvent(**json.loads(line.removeprefix(b"data: ")))
+        left = self._patience
+        while left > 0:
+            try:
+                for event in self._events(run_id, after):
+                    left = self._patience
                     after = event.sequence
                     tell(event)
                     if event.type in ENDS:
                         return
+            except (_Away, OSError, HTTPException):
+                # The next server of the home goes on with the run, maybe at another address.
+                holder = Home(self._home).holder() or {}
+                self._address = str(holder.get("address") or self._address)
+            self._pause(_MOMENT)
+            left -= _MOMENT
+        raise LakeflowError(
+            f"The server at {self._address} has gone away.",
+            hint=f"Run {run_id} goes on with the next server; "
+            f"lakeflow jobs why {run_id} says where it stands.",
+        )
+
+    def _events(self, run_id: int, after: int) -> Iterator[JobEvent]:
+        with self._open(f"/api/lakeflow/events?run_id={run_id}&after={after}") as stream:
+            for line in stream:
+                if line.startswith(b"data: "):
+                    yield JobEvent(**json.loads(line.removeprefix(b"data: ")))
 
     def _open(self, path: str, body: bytes | None = None) -> Any:
         request = urllib.request.Request(
@@ -172,10 +207,14 @@ class Remote:
         except urllib.error.HTTPError:
             raise
         except urllib.error.URLError as error:
-            raise LakeflowError(
+            raise _Away(
                 f"The server at {self._address} does not answer: {error.reason}.",
                 hint="It may be starting or ending; try again.",
             ) from error
+
+
+class _Away(LakeflowError):
+    """The server does not answer."""
 
 
 def _token(home: Path) -> str:
@@ -190,8 +229,9 @@ def _token(home: Path) -> str:
         return (home / "token").read_text().strip()
     except OSError as error:
         raise ConfigurationError(
-            f"The token of the server is not known: {error.strerror or error} ({home / 'token'}).",
-            hint="Set LAKEFLOW_TOKEN to what the server was started with.",
+            "The token of the server is not known: LAKEFLOW_TOKEN is not set here, and there is no "
+            f"{home / 'token'} ({error.strerror or error}).",
+            hint="Set LAKEFLOW_TOKEN to what it was when the server was started.",
         ) from error
 
 

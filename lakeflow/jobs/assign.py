@@ -81,7 +81,7 @@ def _variables(settings: Mapping[str, Any], task: Task) -> dict[str, str]:
         found.update({name: str(v) for name, v in cluster.get("spark_env_vars", {}).items()})
     key = task.settings.get("environment_variables_key")
     for each in settings.get("environment_variables") or ():
-        if each.get("environment_variables_key") == key:
+        if key is not None and each.get("environment_variables_key") == key:
             variables = (each.get("spec") or {}).get("variables") or {}
             found.update({name: str(value) for name, value in variables.items()})
     return found

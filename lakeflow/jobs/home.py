@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from lakeflow.core.errors import ConflictError
+from lakeflow.core.errors import ConfigurationError, ConflictError
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,9 @@ class Home:
 
         Returns:
             None if there is none.
+
+        Raises:
+            ConfigurationError: The home is no folder.
         """
         try:
             with (self.folder / "server.lock").open("r") as file:
@@ -55,7 +58,16 @@ class Home:
                     return dict(json.loads(text)) if text else {}
         except FileNotFoundError:
             pass
+        except NotADirectoryError as error:
+            raise _no_folder(self, error) from error
         return None
+
+
+def _no_folder(home: Home, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"{home.folder} cannot hold jobs and runs: {error.strerror or error}.",
+        hint="Name a folder that can be written to with --home or LAKEFLOW_HOME.",
+    )
 
 
 class HomeLock:
@@ -67,11 +79,15 @@ class HomeLock:
 
     Raises:
         ConflictError: Another server holds it.
+        ConfigurationError: The folder cannot be made, or nothing be written in it.
     """
 
     def __init__(self, home: Home, about: dict[str, object]) -> None:
-        home.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file = (home.folder / "server.lock").open("a+")
+        try:
+            home.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = (home.folder / "server.lock").open("a+")
+        except OSError as error:
+            raise _no_folder(home, error) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

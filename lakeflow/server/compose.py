@@ -20,9 +20,10 @@ from lakeflow.jobs.store import Reader, Store
 from lakeflow.jobs.turn import Turn
 from lakeflow.jobs.workers.pool import Workers
 from lakeflow.jobs.workers.tasks.context import Given
+from lakeflow.server.alerts import AlertTask
 from lakeflow.server.delivery import Delivery
 from lakeflow.server.freshness import Freshness
-from lakeflow.server.inline import Dispatch, InlineRunner
+from lakeflow.server.inline import Dispatch, InlineRunner, Task
 from lakeflow.server.localise import localised, saved_query
 from lakeflow.server.publisher import SECONDS, Publication, Publisher
 from lakeflow.server.senders import Mail, send_webhook
@@ -38,6 +39,14 @@ _GIVEN = Given(
     {"pipeline_task": "lakeflow.server.tasks:run_pipeline"},
     engine="lakeflow.server.notebooks:open_engine",
 )
+
+
+def _quick(settings: Settings) -> dict[str, Callable[[], Task]]:
+    """What runs on threads of the server, by type of task."""
+    return {
+        "sql_task": partial(SqlTask, settings),
+        "alert_task": partial(AlertTask, settings),
+    }
 
 
 class Server:
@@ -83,8 +92,8 @@ class Server:
             lambda: self._address,
         )
         self._workers = Workers(str(self.home.database), _GIVEN, at_most=slots)
-        inline = InlineRunner({"sql_task": partial(SqlTask, settings)}, slots)
-        types = frozenset({"sql_task"})
+        quick = _quick(settings)
+        inline, types = InlineRunner(quick, slots), frozenset(quick)
         localise = partial(localised, self.home)
         self._runner = Dispatch(inline, types, self._workers, settings.environment(), localise)
         self.publisher: Publisher | None = None

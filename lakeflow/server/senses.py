@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
+import stat
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -17,6 +20,8 @@ from lakeflow.jobs.scheduler import Scheduler
 from lakeflow.jobs.timing.event_triggers import TableVersion
 from lakeflow.jobs.timing.triggers import FileArrival, SqlCondition, TableUpdate, Trigger
 from lakeflow.jobs.watch import POLL, Sight
+
+_LOG = logging.getLogger(__name__)
 
 
 class Senses:
@@ -46,16 +51,28 @@ class Senses:
 
     def _run(self) -> None:
         while not self._closed.wait(self._seconds):
-            self.look()
+            try:
+                self.look()
+            except Exception:
+                # Without this thread no trigger would fire any more, and nobody would know.
+                _LOG.exception("Nothing could be looked for; it is tried again.")
 
     def look(self) -> None:
         """Looks once for every trigger for which it is time."""
         watch = self._scheduler.watch
         wanted = self._scheduler.ask(lambda turn: watch.to_look_for(turn.now)).result()
         for name, trigger in wanted.items():
-            sight = self._sight(trigger)
-            if self._tell(name, sight) and trigger.condition is not None:
-                self._tell(name, self._asked(sight, trigger.condition))
+            try:
+                self._look_for(name, trigger)
+            except Exception:
+                job, _, rule = name.partition("/")
+                said = "Trigger %s of job %s could not be looked at; it is tried again."
+                _LOG.exception(said, rule, job)
+
+    def _look_for(self, name: str, trigger: Trigger) -> None:
+        sight = self._sight(trigger)
+        if self._tell(name, sight) and trigger.condition is not None:
+            self._tell(name, self._asked(sight, trigger.condition))
 
     def _tell(self, name: str, sight: Sight) -> bool:
         watch = self._scheduler.watch
@@ -113,7 +130,10 @@ class Senses:
 
 
 def files_in(url: str) -> Mapping[str, str]:
-    """The files in a folder and below it, each with a mark that changes when it does.
+    r"""The files in a folder and below it, each with a mark that changes when it does.
+
+    Links to files are followed, links to folders are not, since they may lead in a circle. Of a
+    name that is no text, the bytes are written as `\xe9`. A folder that is not there is empty.
 
     Raises:
         OSError: The folder cannot be read.
@@ -123,14 +143,36 @@ def files_in(url: str) -> Mapping[str, str]:
     found: dict[str, str] = {}
     waiting = [root]
     while waiting:
-        with os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir():
-                    waiting.append(entry.path)
-                elif entry.is_file():
-                    about = entry.stat()
-                    found[entry.path] = f"{about.st_size} {about.st_mtime_ns}"
+        folder = waiting.pop()
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                    elif mark := _mark(entry):
+                        found[_text(entry.path)] = mark
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            if folder == root:
+                raise
+            _LOG.warning("Files in %s are not seen: %s.", _text(folder), error.strerror)
     return found
+
+
+def _mark(entry: os.DirEntry[str]) -> str:
+    """Size and time of a file; nothing if it is none, or no longer there."""
+    try:
+        about = entry.stat()
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ELOOP):
+            _LOG.warning("The file %s is not seen: %s.", _text(entry.path), error.strerror)
+        return ""
+    return f"{about.st_size} {about.st_mtime_ns}" if stat.S_ISREG(about.st_mode) else ""
+
+
+def _text(path: str) -> str:
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _committed(commits: Sequence[tuple[int, Sequence[Mapping[str, Any]]]]) -> datetime | None:

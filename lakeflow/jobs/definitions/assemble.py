@@ -71,7 +71,9 @@ def _mappings(resources: Node) -> Iterator[tuple[Path, Node]]:
 def _resource(kind: str, key: str, node: Node, written: Node, resources: Node) -> Resource:
     settings = node.without("permissions", "lifecycle")
     permissions, lifecycle = node.get("permissions"), node.get("lifecycle")
-    named = {*_named(written, resources), *_named(settings, resources)} - {(kind, key)}
+    named = {*_named(written, resources), *_named(settings, resources)}
+    if not _runs_itself(kind, key, settings):
+        named.discard((kind, key))
     return Resource(
         kind,
         key,
@@ -80,6 +82,14 @@ def _resource(kind: str, key: str, node: Node, written: Node, resources: Node) -
         frozenset(named),
         () if permissions is None else tuple(plain(each) for each in permissions.items),
         {} if lifecycle is None else plain(lifecycle) or {},
+    )
+
+
+def _runs_itself(kind: str, key: str, settings: Node) -> bool:
+    itself = (key, f"${{resources.jobs.{key}.id}}")
+    return kind == "jobs" and any(
+        path[-2:] == ("run_job_task", "job_id") and node.value in itself
+        for path, node in walk(settings)
     )
 
 

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lakeflow.core.errors import ConfigurationError
 from lakeflow.core.location import Location
+from lakeflow.core.names import nearest
 from lakeflow.jobs.definitions import tree
 from lakeflow.jobs.model import JsonValue
 
@@ -120,3 +122,16 @@ class Declared:
         """Everything declared, by kind and key."""
         kinds = {"jobs": self.jobs, "pipelines": self.pipelines, **self.others}
         return {found.name: found for kind in kinds.values() for found in kind.values()}
+
+    def job(self, key: str) -> Resource:
+        """The job with this key.
+
+        Raises:
+            ConfigurationError: There is none.
+        """
+        if key not in self.jobs:
+            known = f"Jobs are {', '.join(self.jobs)}." if self.jobs else "It declares no jobs."
+            raise ConfigurationError(
+                f"{self.name} declares no job {key!r}.", hint=nearest(key, self.jobs) or known
+            )
+        return self.jobs[key]

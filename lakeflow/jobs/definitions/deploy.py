@@ -142,7 +142,7 @@ def make_plan(state: State, declared: Declared) -> Plan:
     resources = declared.resources
     steps: list[Step] = []
     created: set[Name] = set()
-    for name in _ordered({each.name: each.references for each in resources.values()}):
+    for name in in_order(resources):
         step = _step(resources[name], state.resources.get(name), created)
         if step.action is Action.CREATE:
             created.add(name)
@@ -176,20 +176,31 @@ def _step(resource: Resource, deployed: Deployed | None, created: set[Name]) -> 
     return Step(action, resource.name, deployed.id, changes)
 
 
+def in_order(resources: Mapping[Name, Resource]) -> list[Name]:
+    """Names of resources, each after those that it speaks of.
+
+    Raises:
+        ConfigurationError: They speak of each other in a circle, or one of itself.
+    """
+    try:
+        return _ordered({name: each.references for name, each in resources.items()})
+    except CycleError as error:
+        circle = error.args[1]
+        said = " -> ".join(write_path(name) for name in circle)
+        raise ConfigurationError(
+            f"Resources speak of each other in a circle: {said}.",
+            location=resources[circle[0]].locations.get(()),
+            hint="Write the id of one of them out.",
+        ) from error
+
+
 def _ordered(references: Mapping[Name, frozenset[Name]]) -> list[Name]:
     """Names, each after those that it speaks of; in the given order where that is free."""
     sorter = TopologicalSorter(
         {name: [each for each in references if each in spoken_of]
          for name, spoken_of in references.items()}
     )  # fmt: skip
-    try:
-        return list(sorter.static_order())
-    except CycleError as error:
-        circle = " -> ".join(write_path(name) for name in error.args[1])
-        raise ConfigurationError(
-            f"Resources speak of each other in a circle: {circle}.",
-            hint="Write the id of one of them out.",
-        ) from error
+    return list(sorter.static_order())
 
 
 def differences(

@@ -101,7 +101,7 @@ class DeclaredJob:
             for task in (*self.settings["tasks"], *inner)
             if task and "run_job_task" in task
         )
-        return frozenset(key for key in called if not key.isdigit())
+        return frozenset(key for key in called if not (key.isascii() and key.isdigit()))
 
 
 @dataclass(slots=True)

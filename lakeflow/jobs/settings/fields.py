@@ -86,11 +86,11 @@ TASK_TYPES: Mapping[str, tuple[Field, ...]] = {
     ),
     "alert_task": _fields(
         """
-        alert_id        text    The saved alert.
-        workspace_path  text    The file that holds it.
+        workspace_path  text     The file that holds the alert.
         parameters      mapping  Values of `:name` in its query.
         """
     )
+    + _fields("alert_id text A saved alert.", "refused")
     + _fields(
         """
         warehouse_id  text  There is one warehouse, `local`.
@@ -224,7 +224,7 @@ OBJECTS: Mapping[str, tuple[Field, ...]] = {
         triggers               any             Several of these; see docs/triggers.md.
         job_clusters           job_cluster[]   Processes that tasks share.
         environments           environment[]   Packages that tasks need.
-        environment_variables  any             Variables of the tasks.
+        environment_variables  variables[]     Variables of the tasks.
         git_source             git_source      Where the files of the tasks come from.
         tags                   mapping         Labels.
         performance_target     text            STANDARD starts processes when they are needed.
@@ -302,6 +302,13 @@ OBJECTS: Mapping[str, tuple[Field, ...]] = {
         spec             any   dependencies: what is installed.
         """
     ),
+    "variables": _fields(
+        """
+        environment_variables_key  text            Its name.
+        spec                       variables_spec  What a task gets that says this name.
+        """
+    ),
+    "variables_spec": _fields("variables mapping Names and values."),
     "git_source": _fields(
         """
         git_url          text  A path, or an address that git can clone.

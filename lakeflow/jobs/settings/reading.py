@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -30,6 +31,9 @@ Path = tuple[str | int, ...]
 Locate = Callable[[Path], Location | None]
 
 MOST_TASKS = 1000
+_KEY = re.compile(r"[\w-]{1,100}")
+LONGEST = 10 * 365 * 24 * 60 * 60
+"""Seconds that something may be waited for: ten years."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,7 @@ def read_job(
             reader.parameters(settings.get("parameters") or []),
             reader.number(settings, "max_concurrent_runs", (), 1, least=0, most=1000),
             bool((settings.get("queue") or {}).get("enabled", True)),
-            reader.number(settings, "timeout_seconds", (), 0),
+            reader.number(settings, "timeout_seconds", (), 0, most=LONGEST),
             settings,
         ),
         (*reader.warnings, *unwatched(settings)),
@@ -168,7 +172,12 @@ class _Reader:
         """Reads a task, or the inner task of a for-each."""
         self.check("task", value, path)
         key = value.get("task_key")
-        if not key or not all(c.isalnum() or c in "_-" for c in key) or len(key) > 100:
+        if (
+            not key
+            or not isinstance(key, str)
+            or not all(c.isalnum() or c in "_-" for c in key)
+            or len(key) > 100
+        ):
             raise self.error(
                 (*path, "task_key"),
                 f"{key!r} is not the key of a task.",
@@ -191,9 +200,9 @@ class _Reader:
             RunIf(run_if),
             bool(value.get("disabled", False)),
             self.number(value, "max_retries", path, 0, least=-1),
-            self.number(value, "min_retry_interval_millis", path, 0),
+            self.number(value, "min_retry_interval_millis", path, 0, most=LONGEST * 1000),
             bool(value.get("retry_on_timeout", False)),
-            self.number(value, "timeout_seconds", path, 0),
+            self.number(value, "timeout_seconds", path, 0, most=LONGEST),
             value,
         )
 
@@ -217,8 +226,11 @@ class _Reader:
             case "for_each_task":
                 return self._for_each(settings, place)
             case "run_job_task":
-                if settings.get("job_id") is None:
+                called = settings.get("job_id")
+                if called is None:
                     raise self.error((*place, "job_id"), "It is missing.")
+                if isinstance(called, str) and called.isdigit() and not _is_number(called):
+                    raise self.error((*place, "job_id"), f"{called!r} is not the id of a job.")
                 return RunJob(settings)
         return Work(kind, settings)
 
@@ -304,8 +316,8 @@ def _is_scalar(value: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     if isinstance(value, str):
-        return value.lstrip("-").isdigit()
-    return isinstance(value, int) and not isinstance(value, bool)
+        return re.fullmatch(r"-?[0-9]{1,18}", value) is not None
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18
 
 
 def _is_texts(value: Any) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 import hashlib
 import importlib.util
 import json
@@ -25,11 +26,15 @@ from typing import Any
 from lakeflow.core.errors import TaskError
 from lakeflow.core.names import nearest
 
-KINDS = ("jar", "pypi", "requirement", "requirements", "whl")
+KINDS = ("dependencies", "jar", "pypi", "requirements", "whl")
 _REFUSED = {
     "cran": "Install the package into the R of this machine.",
     "egg": "Build a wheel instead.",
     "maven": "Download the JAR and name its file: {jar: path/to/library.jar}.",
+}
+_BUILT = {
+    ".jar": "Build it before the run; deploying builds nothing.",
+    ".whl": "Build it with `uv build --wheel` or `pip wheel --no-deps`; deploying builds nothing.",
 }
 _CODE = "LIBRARY_INSTALLATION_ERROR"
 _LAST_LINES = 15
@@ -47,8 +52,8 @@ def arguments(libraries: Iterable[Library], root: Path) -> list[str]:
     """What an installer is asked for.
 
     Args:
-        libraries: As in the API: `pypi`, `whl`, `requirements`; a `requirement` is a line of an
-            environment. A `jar` is none of Python's business.
+        libraries: As in the API: `pypi`, `whl`, `requirements`; `dependencies` are the lines of
+            an environment. A `jar` is none of Python's business.
         root: Against which relative paths are taken.
 
     Raises:
@@ -72,29 +77,48 @@ def arguments(libraries: Iterable[Library], root: Path) -> list[str]:
                     found.append(str(said["package"]))
                     found += ["--index-url", str(said["repo"])] if said.get("repo") else []
                 case "whl":
-                    found.append(str(_file(said, root)))
+                    found.append(str(file_named(said, root)))
                 case "requirements":
-                    found += ["--requirement", str(_file(said, root))]
-                case "requirement":
-                    found += _requirement(str(said), root)
+                    found += ["--requirement", str(file_named(said, root))]
+                case "dependencies":
+                    found += [word for line in said for word in _requirement(str(line), root)]
     return found
 
 
-def _file(said: Any, root: Path) -> Path:
-    path = root / str(said).removeprefix("file:")
-    if not path.is_file():
-        raise TaskError(f"There is no file {path}, which the libraries name.", _CODE)
-    return path
+def file_named(said: Any, root: Path) -> Path:
+    """The file of a library; `*`, `?` and `[...]` in its path must lead to exactly one.
+
+    Raises:
+        TaskError: There is no such file, or more than one.
+    """
+    text = str(said).removeprefix("file:")
+    path = root / text
+    if path.is_file():
+        return path
+    paths = glob.glob(text, root_dir=root)  # noqa: PTH207 - it may be absolute
+    found = sorted(each for each in paths if (root / each).is_file())
+    if len(found) == 1:
+        return root / found[0]
+    if found:
+        raise TaskError(
+            f"{path}, which the libraries name, may be any of these files: {', '.join(found)}.",
+            _CODE,
+            hint="Remove all but one, or name the one that is meant.",
+        )
+    build = _BUILT.get(path.suffix)
+    raise TaskError(f"There is no file {path}, which the libraries name.", _CODE, hint=build)
 
 
 def _requirement(line: str, root: Path) -> list[str]:
     """What a line of a requirements file asks for."""
     words = line.split(None, 1)
     if words[0] in ("-r", "--requirement"):
-        return ["--requirement", str(_file(words[1], root))]
+        return ["--requirement", str(file_named(words[1], root))]
     if words[0] in ("-e", "--editable"):
         return ["--editable", str(root / words[1])]
-    if line.startswith(("./", "../", "/")) or line.endswith(".whl"):
+    if line.endswith(".whl") and "://" not in line:
+        return [str(file_named(line, root))]
+    if line.startswith(("./", "../", "/")):
         return [str(root / line)]
     return words if line.startswith("-") else [line]
 

@@ -20,7 +20,7 @@ from lakeflow.core.names import nearest
 from lakeflow.jobs.model import Result
 from lakeflow.jobs.work import Assignment, Outcome
 from lakeflow.jobs.workers import leftovers, wire
-from lakeflow.jobs.workers.tasks import program
+from lakeflow.jobs.workers.tasks import program, traces
 from lakeflow.jobs.workers.tasks.context import Context, Done, Stopped, ordered
 from lakeflow.jobs.workers.tasks.context import load as load_function
 
@@ -116,8 +116,16 @@ def _attempt(order: wire.Message, enter: Enter | None) -> dict[str, Any]:
         said = f"The process of the task could not be made ready: {error}."
         outcome = Outcome(Result.FAILED, "INTERNAL_ERROR", said)
     seconds, memory = _used()
-    told = asdict(outcome) | {"values": context.values, "output": dict(outcome.output)}
+    told = asdict(_shortened(outcome)) | {"values": context.values, "output": dict(outcome.output)}
     return told | {"cpu_seconds": seconds - before[0], "peak_memory": memory}
+
+
+def _shortened(outcome: Outcome) -> Outcome:
+    return replace(
+        outcome,
+        message=traces.cut(outcome.message, traces.LONGEST_MESSAGE),
+        trace=traces.cut(outcome.trace, traces.LONGEST_TRACE),
+    )
 
 
 def _environment(context: Context) -> Path | None:
@@ -263,20 +271,19 @@ def _exit(ended: SystemExit) -> Done:
 
 def _raised(context: Context, error: BaseException) -> Outcome:
     """What is told of an error, in one sentence and in full."""
-    from lakeflow.jobs.workers.tasks import traces
-
     place = traces.where(error)
     trace = traces.formatted(error)
+    said = traces.said(error)
     if isinstance(error, LakeflowError):
-        _say(str(error))
+        _say(said)
         code = error.code if isinstance(error, TaskError) else "RUN_EXECUTION_ERROR"
-        return Outcome(Result.FAILED, code, f"{error}{place}", trace if place else "", exit_code=1)
+        return Outcome(Result.FAILED, code, f"{said}{place}", trace if place else "", exit_code=1)
     _say(trace.rstrip("\n"))
-    message = f"{type(error).__name__}: {error}{place}"
+    message = f"{type(error).__name__}: {said}{place}"
     if isinstance(error, MemoryError):
         limit = context.assignment.memory_limit
-        said = f"its limit of {limit} bytes" if limit else "the memory there is"
-        message = f"The task needed more than {said}.{place}"
+        most = f"its limit of {limit} bytes" if limit else "the memory there is"
+        message = f"The task needed more than {most}.{place}"
     return Outcome(Result.FAILED, "RUN_EXECUTION_ERROR", message, trace, exit_code=1)
 
 

@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 from databricks.sdk import WorkspaceClient
 
+from lakeflow.cli.server import Remote
+from lakeflow.core.errors import LakeflowError
+from lakeflow.jobs.rows import JobEvent
 from tests.unit.server.receivers import Receiver
 
 PROJECT = """
@@ -131,8 +134,57 @@ def test_ctrl_c_cancels_the_run(shop: Path) -> None:
     assert "CANCELED" in out
 
 
+def test_ctrl_c_just_after_a_run_was_accepted_cancels_it(shop: Path) -> None:
+    (shop / "lakeflow.yml").write_text(
+        "name: slow\njobs: {wait: {tasks: [{task_key: w, shell_task: {command: 'sleep 1000'}}]}}"
+    )
+    (shop / "program.py").write_text(
+        "import os, signal\n"
+        "from lakeflow.cli import main, server\n"
+        "call = server.Local.call\n"
+        "def interrupted(self, path, body):\n"
+        "    reply = call(self, path, body)\n"
+        "    if path.endswith('run-now'):\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return reply\n"
+        "server.Local.call = interrupted\n"
+        "main.main(['jobs', 'run', 'wait', '--local'])\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "program.py"],
+        check=False,
+        cwd=shop,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "LAKEFLOW_HOME": str(shop / "home")},
+    )
+    assert found.returncode == 130
+    assert "CANCELED" in found.stdout
+    (run,) = runs(shop)
+    assert run["result"] == "CANCELED"
+
+
 def test_a_job_without_local_says_what_to_do(shop: Path) -> None:
     assert "add --local" in jobs(shop, "run", "nightly", code=2)
+
+
+def test_a_command_without_local_does_not_speak_of_it(shop: Path) -> None:
+    lakeflow(shop, "deploy")
+    words = ["--from", "2026-03-01", "--to", "2026-03-02"]
+    for said in (
+        jobs(shop, "cancel", "1", code=2),
+        jobs(shop, "backfill", "nightly", *words, code=2),
+    ):
+        assert "lakeflow serve" in said
+        assert "--local" not in said
+
+
+def test_a_home_that_is_a_file_is_refused(shop: Path) -> None:
+    (shop / "home").touch()
+    for words in (("deploy",), ("deploy", "--dry-run"), ("jobs", "run", "nightly", "--local")):
+        assert "cannot hold jobs and runs" in lakeflow(shop, *words, code=2)
+    assert "cannot hold jobs and runs" in jobs(shop, "run", "nightly", code=2)
+    assert "cannot hold jobs and runs" in lakeflow(shop, "serve", "--port", "0", code=2)
 
 
 def test_names_that_are_not_there(shop: Path) -> None:
@@ -165,6 +217,97 @@ def test_graph_and_next_read_the_project(shop: Path) -> None:
     (tick,) = jobs(shop, "next", "nightly", "--count", "1").splitlines()
     assert " 02:30:00+0" in tick
     assert not (shop / "home").exists()
+
+
+CIRCLES = {
+    "of one": "name: shop\njobs:\n  j: {tasks: [{task_key: a, run_job_task: {job_id: j}}]}\n",
+    "of two": "name: shop\njobs:\n  j: {tasks: [{task_key: a, run_job_task: {job_id: k}}]}\n"
+    "  k: {tasks: [{task_key: a, run_job_task: {job_id: '${resources.jobs.j.id}'}}]}\n",
+}
+
+
+@pytest.mark.parametrize("text", CIRCLES.values(), ids=CIRCLES)
+def test_jobs_that_run_each_other_are_refused(text: str, shop: Path) -> None:
+    (shop / "lakeflow.yml").write_text(text)
+    for words in (("jobs", "run", "j", "--local"), ("deploy",)):
+        said = lakeflow(shop, *words, code=2)
+        assert "speak of each other in a circle: jobs.j -> jobs." in said
+        assert "lakeflow.yml:3" in said or "lakeflow.yml:4" in said
+
+
+def test_a_run_leaves_a_job_that_is_as_it_was_deployed(shop: Path) -> None:
+    lakeflow(shop, "deploy")
+    jobs(shop, "pause", "nightly")
+    jobs(shop, "run", "nightly", "--local", "--only", "load")
+    assert "pause_status: PAUSED" in jobs(shop, "show", "nightly")
+    text = (shop / "lakeflow.yml").read_text()
+    (shop / "lakeflow.yml").write_text(text.replace("0 30 2", "0 0 3"))
+    jobs(shop, "run", "nightly", "--local", "--only", "load")
+    shown = jobs(shop, "show", "nightly")
+    assert "0 0 3" in shown
+    assert "PAUSED" not in shown
+
+
+def test_deploy_brings_back_what_others_have_changed(shop: Path) -> None:
+    lakeflow(shop, "deploy")
+    jobs(shop, "pause", "nightly")
+    told = "update     jobs.nightly\n    schedule.pause_status: PAUSED -> (not set)\n"
+    assert lakeflow(shop, "deploy", "--dry-run") == told
+    assert lakeflow(shop, "deploy") == told
+    assert "PAUSED" not in jobs(shop, "show", "nightly")
+    version = jobs(shop, "show", "nightly").splitlines()[0]
+    assert "All is as it is declared." in lakeflow(shop, "deploy")
+    assert jobs(shop, "show", "nightly").splitlines()[0] == version
+    elsewhere = shop / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "lakeflow.yml").write_text(PROJECT)
+    said = lakeflow(shop, "deploy", "--project", "elsewhere")
+    assert f"the folder of the project: {shop} -> " in said
+
+
+def test_the_name_of_a_project_may_be_long(shop: Path) -> None:
+    (shop / "lakeflow.yml").write_text(PROJECT.replace("shop", "s" * 300))
+    assert "create     jobs.nightly" in lakeflow(shop, "deploy")
+    assert "All is as it is declared." in lakeflow(shop, "deploy")
+
+
+def test_an_iteration_is_found_as_it_is_printed(shop: Path) -> None:
+    (shop / "lakeflow.yml").write_text(
+        "name: shop\njobs:\n  many:\n    tasks:\n      - task_key: each\n"
+        "        for_each_task:\n          inputs: [red, blue]\n"
+        "          task: {task_key: one, shell_task: {command: 'echo {{input}}'}}\n"
+    )
+    jobs(shop, "run", "many", "--local")
+    number = str(runs(shop)[0]["run_id"])
+    said = jobs(shop, "logs", number, "each[1]")
+    assert "blue" in said
+    assert "red" not in said
+    assert "each[0] is SUCCESS" in jobs(shop, "why", number, "each[0]")
+    assert "has no task 'each[2]'" in jobs(shop, "why", number, "each[2]", code=2)
+
+
+def test_a_job_without_tasks_is_not_run(shop: Path) -> None:
+    (shop / "lakeflow.yml").write_text("name: shop\njobs:\n  empty: {tasks: []}\n")
+    said = jobs(shop, "run", "empty", "--local", code=2)
+    assert "lakeflow.yml:3" in said
+    assert "has no tasks" in said
+
+
+def test_graph_names_the_job_that_a_task_runs(shop: Path) -> None:
+    (shop / "lakeflow.yml").write_text(
+        "name: shop\njobs:\n"
+        "  j: {tasks: [{task_key: a, run_job_task: {job_id: '${resources.jobs.k.id}'}}]}\n"
+        "  k: {tasks: [{task_key: a, shell_task: {command: 'true'}}]}\n"
+    )
+    assert jobs(shop, "graph", "j") == "a  run job k\n"
+
+
+def test_a_project_without_jobs_says_so(shop: Path) -> None:
+    (shop / "lakeflow.yml").write_text("name: shop\njobs: {}\n")
+    for word in (("run", "x", "--local"), ("graph", "x")):
+        said = jobs(shop, *word, code=2)
+        assert "It declares no jobs." in said
+        assert "Jobs are" not in said
 
 
 def test_deploy_shows_and_does_what_differs(shop: Path) -> None:
@@ -235,16 +378,7 @@ def test_a_local_run_tells_who_is_to_be_told(tmp_path: Path) -> None:
 @pytest.fixture
 def served(shop: Path) -> Iterator[Path]:
     """The shop, with a server at work in its home."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "lakeflow", "serve", "--port", "0"],
-        cwd=shop,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "LAKEFLOW_HOME": str(shop / "home")},
-    )
-    assert process.stdout is not None
-    while not process.stdout.readline().startswith("Listening"):
-        assert process.poll() is None
+    process, _ = serve(shop)
     yield shop
     process.terminate()
     process.communicate(timeout=60)
@@ -304,3 +438,93 @@ def test_pipelines_of_a_project_are_those_of_the_api(served: Path) -> None:
     (served / "lakeflow.yml").write_text("name: shop\njobs: {}\n")
     lakeflow(served, "deploy")
     assert list(client.pipelines.list_pipelines()) == []
+
+
+def test_deploy_creates_again_what_was_deleted(served: Path) -> None:
+    (served / "lakeflow.yml").write_text(
+        "name: shop\njobs:\n"
+        "  k: {tasks: [{task_key: a, shell_task: {command: 'true'}}]}\n"
+        "  j: {tasks: [{task_key: a, run_job_task: {job_id: k}}]}\n"
+    )
+    lakeflow(served, "deploy")
+    address = json.loads((served / "home" / "server.lock").read_text())["address"]
+    client = WorkspaceClient(host=address, token=(served / "home" / "token").read_text().strip())
+    (gone,) = client.jobs.list(name="k")
+    assert gone.job_id is not None
+    client.jobs.delete(gone.job_id)
+    for words in (["deploy", "--dry-run"], ["deploy"]):
+        said = lakeflow(served, *words)
+        assert "create     jobs.k" in said
+        assert "update     jobs.j" in said
+    assert "SUCCESS" in jobs(served, "run", "j")
+
+
+def test_a_server_that_is_killed_is_looked_for(tmp_path: Path) -> None:
+    text = "name: slow\njobs: {wait: {tasks: [{task_key: w, shell_task: {command: sleep 1000}}]}}"
+    (tmp_path / "lakeflow.yml").write_text(text)
+    home = tmp_path / "home"
+    process, address = serve(tmp_path)
+    number = int(begun(tmp_path))
+    paused: list[float] = []
+    remote = Remote(address, home, patience=1, pause=paused.append)
+    heard: list[str] = []
+
+    def tell(event: JobEvent) -> None:
+        heard.append(event.type)
+        if event.type == "task.started":
+            process.kill()
+            process.communicate()
+
+    with pytest.raises(LakeflowError) as raised:
+        remote.follow(number, tell, 0)
+    assert f"lakeflow jobs why {number} says" in str(raised.value)
+    assert raised.value.exit_code == 1
+    assert "task.started" in heard
+    assert sum(paused) == 1
+
+
+def test_a_run_is_followed_at_the_next_server(tmp_path: Path) -> None:
+    (tmp_path / "lakeflow.yml").write_text(
+        "name: slow\njobs: {wait: {tasks: [{task_key: w, shell_task: {command: "
+        "'test -e go || exec sleep 1000'}}]}}"
+    )
+    servers = [serve(tmp_path)]
+    number = int(begun(tmp_path))
+    heard: list[int] = []
+
+    def tell(event: JobEvent) -> None:
+        heard.append(event.sequence)
+        if event.type == "task.started" and len(servers) == 1:
+            servers[0][0].kill()
+            servers[0][0].communicate()
+
+    def pause(_: float) -> None:
+        if len(servers) == 1:
+            (tmp_path / "go").touch()
+            servers.append(serve(tmp_path))
+
+    Remote(servers[0][1], tmp_path / "home", pause=pause).follow(number, tell, 0)
+    assert "SUCCESS" in jobs(tmp_path, "why", str(number))
+    assert heard == sorted(set(heard))
+    servers[1][0].terminate()
+    servers[1][0].communicate(timeout=60)
+
+
+def serve(folder: Path) -> tuple[subprocess.Popen[str], str]:
+    """A server in the home of a folder, and its address."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lakeflow", "serve", "--port", "0"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "LAKEFLOW_HOME": str(folder / "home")},
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("Listening"):
+            return process, line.split()[-1]
+    raise AssertionError("The server did not start.")
+
+
+def begun(folder: Path) -> str:
+    return jobs(folder, "run", "wait", "--no-wait").strip()

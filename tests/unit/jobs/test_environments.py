@@ -82,7 +82,7 @@ def test_parameters_of_the_job_reach_named_ones_and_beat_them(begin, wheel):
 
 
 def test_other_types_find_the_environment_as_well_and_ours_behind_it(begin, script, wheel):
-    libraries = ({"requirement": str(wheel)},)
+    libraries = ({"dependencies": [str(wheel)]},)
     shell = begin("shell_task", {"command": "start-tool from the shell"}, libraries=libraries)
     python = script(
         "import tool, lakeflow, psutil\nprint(lakeflow.__file__)", libraries=libraries, cluster="c"
@@ -147,11 +147,19 @@ def test_libraries_of_other_kinds_are_refused(tmp_path, library, said):
 
 def test_what_an_installer_is_asked_for(tmp_path):
     (tmp_path / "requirements.txt").touch()
-    lines = ["b>=2", "-r requirements.txt", "-e ./own", "./dist/c.whl", "--pre"]
+    lines = [
+        "b>=2",
+        "-r requirements.txt",
+        "-e ./own",
+        "./c.whl",
+        "d @ https://a.org/d.whl",
+        "--pre",
+    ]
+    (tmp_path / "c.whl").touch()
     libraries = [
         {"pypi": {"package": "a==1", "repo": "https://example.org/simple"}},
         {"requirements": "requirements.txt"},
-        *({"requirement": line} for line in lines),
+        {"dependencies": lines},
         {"jar": "d.jar"},
     ]
     root = str(tmp_path)
@@ -160,8 +168,38 @@ def test_what_an_installer_is_asked_for(tmp_path):
         *("--requirement", f"{root}/requirements.txt"),
         "b>=2",
         *("--requirement", f"{root}/requirements.txt"),
-        *("--editable", f"{root}/own", f"{root}/dist/c.whl", "--pre"),
+        *("--editable", f"{root}/own", f"{root}/c.whl", "d @ https://a.org/d.whl", "--pre"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("library", "option"),
+    [
+        ({"whl": "up/../dist/*.whl"}, []),
+        ({"dependencies": ["./dist/*.whl"]}, []),
+        ({"requirements": "dist/[r]*.txt"}, ["--requirement"]),
+    ],
+)
+def test_a_pattern_leads_to_exactly_one_file(tmp_path, library, option):
+    (tmp_path / "up").mkdir()
+    (tmp_path / "dist").mkdir()
+    with pytest.raises(TaskError, match=r"There is no file .*/dist/") as none:
+        environments.arguments([library], tmp_path)
+    ending = ".txt" if option else ".whl"
+    assert ("Build it with `uv build --wheel`" in str(none.value)) is (ending == ".whl")
+    (tmp_path / "dist" / f"r-1{ending}").touch()
+    *before, file = environments.arguments([library], tmp_path)
+    assert before == option
+    assert Path(file).samefile(tmp_path / "dist" / f"r-1{ending}")
+    (tmp_path / "dist" / f"r-2{ending}").touch()
+    with pytest.raises(TaskError, match=f"r-1{ending}, .*r-2{ending}"):
+        environments.arguments([library], tmp_path)
+
+
+def test_a_name_with_brackets_is_that_file(tmp_path):
+    (tmp_path / "a[1].txt").touch()
+    found = environments.arguments([{"requirements": "a[1].txt"}], tmp_path)
+    assert found == ["--requirement", f"{tmp_path}/a[1].txt"]
 
 
 BUILD = """

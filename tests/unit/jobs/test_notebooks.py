@@ -33,6 +33,9 @@ def jupyter(*sources: str) -> str:
     return json.dumps({"cells": made, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
 
 
+MUTE = "class Mute(Exception):\n    def __str__(self):\n        return self.absent\n\nraise Mute"
+
+
 @pytest.fixture
 def notebook(begin, tmp_path):
     """Runs a notebook by its text; `name` says its format."""
@@ -103,6 +106,27 @@ def test_a_cell_that_is_no_python_is_named(notebook, make, name, line):
     outcome = notebook(make("x = 1", "x = 2\nx = = 3"), name).wait()
     assert f"In the notebook {name}, cell 2, line {line}." in outcome.message
     assert outcome.message.startswith("SyntaxError: invalid syntax\n")
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "line"), [(source, "book.py", 10), (jupyter, "book.ipynb", 5)]
+)
+def test_an_error_that_cannot_tell_its_text_is_that_of_its_cell(notebook, make, name, line):
+    attempt = notebook(make("x = 1", MUTE), name)
+    outcome = attempt.wait()
+    assert outcome.message.startswith("Mute: <its text cannot be told")
+    assert outcome.message.endswith(f"In the notebook {name}, cell 2, line {line}.")
+    _, failed = executed(attempt)
+    assert failed[2][-1]["ename"] == "Mute"
+
+
+def test_a_long_error_is_cut_in_the_copy_too(notebook):
+    attempt = notebook(source("raise ValueError('x' * 200_000)"))
+    assert attempt.wait().message.endswith("In the notebook book.py, cell 1, line 2.")
+    ((_, _, (error,)),) = executed(attempt)
+    assert len(error["evalue"]) == 10_000
+    assert sum(map(len, error["traceback"])) < 64 << 10
+    assert "x" * 200_000 in attempt.stderr
 
 
 def test_widgets_take_parameters_and_defaults(notebook):

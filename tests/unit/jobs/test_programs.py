@@ -78,7 +78,7 @@ def test_a_jar_that_cannot_run_is_refused(begin, tmp_path, without_programs):
     settings = {"main_class_name": "Main"}
     assert "no JAR is named" in begin("spark_jar_task", settings).wait().message
     absent = begin("spark_jar_task", settings, libraries=({"jar": "absent.jar"},)).wait()
-    assert absent.code == "RESOURCE_NOT_FOUND"
+    assert absent.code == "LIBRARY_INSTALLATION_ERROR"
     jar = ({"jar": "main.jar"},)
     without = begin("spark_jar_task", settings, libraries=jar, environment=without_programs).wait()
     assert without.code == "DRIVER_ERROR"

@@ -56,6 +56,14 @@ def test_two_projects_in_one_folder(tmp_path):
             "lakeflow.yml:6: jobs.j.tasks[0].retries: retries is not a known key.",
         ),
         (
+            "name: a\njobs:\n  j:\n    environment_variables:\n      - {variables: {A: 1}}",
+            "lakeflow.yml:5: jobs.j.environment_variables[0].variables: variables is not a known",
+        ),
+        (
+            "name: a\njobs:\n  j:\n    environment_variables:\n      - spec: {files: [a]}",
+            "lakeflow.yml:5: jobs.j.environment_variables[0].spec.files: files is not a known key.",
+        ),
+        (
             "name: a\nvariables:\n  x:\n    defualt: 1",
             "lakeflow.yml:4: variables.x.defualt: defualt is not a known key.\n  Did you mean",
         ),

@@ -93,6 +93,29 @@ def test_a_traceback_begins_at_the_users_file(script):
     assert outcome.message.endswith(".py:2)")
 
 
+def test_a_long_error_is_cut_and_is_whole_in_the_log(script):
+    attempt = script("raise ValueError('x' * 3_000_000)")
+    outcome = attempt.wait()
+    assert outcome.message.startswith("ValueError: xxx")
+    assert outcome.message.endswith(".py:1)")
+    assert "3,000,02" in outcome.message
+    assert (len(outcome.message), len(outcome.trace)) == (10_000, 64 << 10)
+    assert "characters were cut to 65,536; all are in stderr" in outcome.trace
+    assert "x" * 3_000_000 in attempt.stderr
+    assert len(script("import sys\nsys.exit('x' * 20_000)").wait().message) == 10_000
+    assert len(script("raise ValueError('x' * 9_900)").wait().message) < 10_000
+
+
+MUTE = "class Mute(Exception):\n    def __str__(self):\n        return self.absent\n\nraise Mute"
+
+
+def test_an_error_that_cannot_tell_its_text_is_the_users(script):
+    outcome = script(MUTE).wait()
+    assert outcome.code == "RUN_EXECUTION_ERROR"
+    assert outcome.message.startswith("Mute: <its text cannot be told: __str__ raised Attribute")
+    assert outcome.message.endswith(".py:5)")
+
+
 def test_what_is_written_at_exit_is_there_when_the_end_is_told(script, tmp_path):
     outcome = script(
         "import atexit, threading, time\n"

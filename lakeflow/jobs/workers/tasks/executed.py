@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from lakeflow.jobs.workers.tasks import traces
 from lakeflow.jobs.workers.tasks.cells import Cell
-from lakeflow.jobs.workers.tasks.traces import formatted
 
 LARGEST_OUTPUT = 1 << 20
 """Bytes of a cell's stream that are kept in the copy; all of it is in the attempt's files."""
@@ -59,8 +59,10 @@ class Executed:
                 {
                     "output_type": "error",
                     "ename": type(error).__name__,
-                    "evalue": str(error),
-                    "traceback": formatted(error).splitlines(),
+                    "evalue": traces.cut(traces.said(error), traces.LONGEST_MESSAGE),
+                    "traceback": traces.cut(
+                        traces.formatted(error), traces.LONGEST_TRACE
+                    ).splitlines(),
                 }
             )
         magic = "" if cell.language == "python" else f"%{cell.language} {cell.argument}".rstrip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from lakeflow.core.errors import TaskError
+from lakeflow.jobs.workers import environments
 from lakeflow.jobs.workers.tasks import program
 from lakeflow.jobs.workers.tasks.context import Context, Done
 
@@ -14,10 +15,7 @@ def run(context: Context) -> Done:
     main = str(context.required("main_class_name"))
     root = context.assignment.root
     named = (each["jar"] for each in context.assignment.libraries if "jar" in each)
-    paths = [root / str(each).removeprefix("file:") for each in named]
-    for path in paths:
-        if not path.is_file():
-            raise TaskError(f"spark_jar_task: there is no JAR {path}.", "RESOURCE_NOT_FOUND")
+    paths = [environments.file_named(each, root) for each in named]
     if not paths:
         raise TaskError(
             f"spark_jar_task: no JAR is named in which {main} could be found.",

@@ -176,6 +176,6 @@ def _failed(book: Notebook, cell: Cell, number: int, error: BaseException) -> st
     line = lines[-1] if lines else cell.line
     title = f" ({cell.title})" if cell.title else ""
     return (
-        f"{type(error).__name__}: {error}\n"
+        f"{type(error).__name__}: {traces.said(error)}\n"
         f"  In the notebook {book.path.name}, cell {number}{title}, line {line}."
     )

@@ -7,6 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
+LONGEST_MESSAGE = 10_000
+"""Characters of what is told of an error; all of it is in the attempt's file `stderr`."""
+
+LONGEST_TRACE = 64 << 10
+"""Characters of a traceback that is told."""
+
+_LONGEST_END = 1_000
+"""How many of those are its last ones, which say where it was."""
+
 _OURS = (str(Path(__file__).parents[2]), "<frozen importlib", "<frozen runpy")
 
 
@@ -16,6 +25,22 @@ def users(error: BaseException) -> TracebackType | None:
     while trace is not None and _file(trace).startswith(_OURS):
         trace = trace.tb_next
     return trace
+
+
+def said(error: BaseException) -> str:
+    """The text of an error, also of one that fails to tell it."""
+    try:
+        return str(error)
+    except Exception as failure:
+        return f"<its text cannot be told: __str__ raised {type(failure).__name__}>"
+
+
+def cut(text: str, longest: int) -> str:
+    """The beginning and the end of a text that is too long, with a note between them."""
+    if len(text) <= longest:
+        return text
+    note = f"\n... {len(text):,} characters were cut to {longest:,}; all are in stderr ...\n"
+    return text[: longest - _LONGEST_END - len(note)] + note + text[-_LONGEST_END:]
 
 
 def formatted(error: BaseException) -> str:
