@@ -176,9 +176,10 @@ def test_a_server_killed_at_a_failpoint(hunt: Hunt, point: str, nth: int) -> Non
     hunt.check()
 
 
-@pytest.mark.parametrize("nth", [1, 2, 5])
+@pytest.mark.parametrize("nth", [1, 2, 3])
 @pytest.mark.parametrize("point", PUBLISHING)
 def test_a_server_killed_while_it_publishes(hunt: Hunt, point: str, nth: int) -> None:
+    hunt.runs = 6  # a quick machine publishes them in few batches
     assert hunt.start(f"{point}:{nth}:kill") == -signal.SIGKILL
     assert hunt.start() == 0
     hunt.check()
