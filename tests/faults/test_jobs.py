@@ -169,9 +169,13 @@ def test_a_server_that_nobody_kills(hunt: Hunt) -> None:
 def test_a_server_killed_at_a_failpoint(hunt: Hunt, point: str, nth: int) -> None:
     if point == "jobs.recover.swept":
         assert hunt.start("jobs.attempt.handed:3:kill") == -signal.SIGKILL
+        hunt.tally.clear()
         nth = 1
-    code = hunt.start(f"{point}:{nth}:kill")
-    assert code == -signal.SIGKILL or (point, nth) == ("jobs.repair.written", 5)
+    for _ in range(4):  # on a quick machine all may be done before it has passed so often
+        if hunt.start(f"{point}:{nth}:kill") == -signal.SIGKILL:
+            break
+        hunt.runs += 10
+    assert hunt.tally["kills"]
     assert hunt.start() == 0
     hunt.check()
 
