@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
+
+from lakeflow.core.location import PACKAGE_FOLDER
 
 LONGEST_MESSAGE = 10_000
 """Characters of what is told of an error; all of it is in the attempt's file `stderr`."""
@@ -16,7 +19,7 @@ LONGEST_TRACE = 64 << 10
 _LONGEST_END = 1_000
 """How many of those are its last ones, which say where it was."""
 
-_OURS = (str(Path(__file__).parents[2]), "<frozen importlib", "<frozen runpy")
+_OURS = (PACKAGE_FOLDER + os.sep, "<frozen importlib", "<frozen runpy")
 
 
 def users(error: BaseException) -> TracebackType | None:
