@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,18 +89,26 @@ class HomeLock:
             self._file = (home.folder / "server.lock").open("a+")
         except OSError as error:
             raise _no_folder(home, error) from error
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        while not self._taken():
+            holder = home.holder()
+            if holder is None:  # somebody only looked who holds it
+                time.sleep(0.01)
+                continue
             self._file.close()
-            holder = home.holder() or {}
             said = f"process {holder['pid']}" if "pid" in holder else "another process"
             where = f" at {holder['address']}" if holder.get("address") else ""
             raise ConflictError(
                 f"A server is already at work in {home.folder}: {said}{where}.",
                 hint="Talk to it (leave out --local), stop it, or choose another --home.",
-            ) from None
+            )
         self.tell(about)
+
+    def _taken(self) -> bool:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     def tell(self, about: dict[str, object]) -> None:
         """Changes what others are told."""
