@@ -14,7 +14,7 @@ from lakeflow.core.clock import Clock, SystemClock
 from lakeflow.core.errors import LakeflowError
 from lakeflow.core.settings import Settings
 from lakeflow.jobs.home import Home, HomeLock
-from lakeflow.jobs.rows import JobEvent, JobRow
+from lakeflow.jobs.rows import JobEvent
 from lakeflow.jobs.scheduler import SLOTS, Scheduler
 from lakeflow.jobs.store import Reader, Store
 from lakeflow.jobs.turn import Turn
@@ -31,9 +31,6 @@ from lakeflow.server.senses import Senses
 from lakeflow.server.tasks import SqlTask
 
 Answer = TypeVar("Answer")
-
-_MOMENT = 0.5
-"""Seconds between two looks at whether the scheduler still runs."""
 
 _GIVEN = Given(
     {"pipeline_task": "lakeflow.server.tasks:run_pipeline"},
@@ -81,7 +78,6 @@ class Server:
         self.home = Home(folder.absolute())
         self.settings = settings
         self._lock = HomeLock(self.home, {"address": address})
-        self._address = address
         clock = clock or SystemClock()
         mail = Mail(settings.smtp_url, settings.mail_from)
         self._delivery = Delivery(
@@ -89,7 +85,7 @@ class Server:
             self.ask,
             clock,
             {"webhook": send_webhook, "email": mail},
-            lambda: self._address,
+            lambda: address,
         )
         self._workers = Workers(str(self.home.database), _GIVEN, at_most=slots)
         quick = _quick(settings)
@@ -116,7 +112,6 @@ class Server:
             raise
         self.publisher = Publisher(Publication(self.home, settings, clock), publish_seconds)
         self.failure: BaseException | None = None
-        self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="scheduler", daemon=True)
         self._thread.start()
         self._delivery.start()
@@ -135,25 +130,6 @@ class Server:
             # What is in memory may no longer be what is on disk; the next server begins from that.
             self.failure = error
             self.scheduler.give_up(error)
-        finally:
-            self._stopped.set()
-
-    def wait_for(self, event: threading.Event) -> None:
-        """Waits for something that a listener tells; no longer if the scheduler has stopped."""
-        while not event.wait(_MOMENT) and not self._stopped.is_set():
-            pass
-
-    def job_of(self, source: str, key: str) -> int:
-        """Id of a job that was deployed from a file.
-
-        Args:
-            source: The project; see `deploy.source_of`.
-            key: Its key there.
-        """
-        found = self.ask(
-            lambda turn: turn.store.select(JobRow, "source = ? AND key = ?", (source, key))
-        )
-        return found[0].job_id
 
     def ask(self, call: Callable[[Turn], Answer]) -> Answer:
         """Has something done by the scheduler; returns once it is durable.
@@ -176,11 +152,6 @@ class Server:
     def reader(self) -> Reader:
         """Reads what it knows; one for each thread, closed by whoever asked for it."""
         return Reader(self.home.database)
-
-    def tell_address(self, address: str) -> None:
-        """Says where the API is, to those who meet the lock."""
-        self._address = address
-        self._lock.tell({"address": address})
 
     def end_cluster(self, name: str) -> None:
         """Ends a process that tasks share, once those that it was given have ended."""

@@ -189,7 +189,7 @@ def continuous(
     """Starts a job anew as soon as it has ended.
 
     Args:
-        task_retry_mode: Whether failed tasks are tried again within a run.
+        task_retry_mode: Kept and shown; tasks are tried again as their `max_retries` say.
         paused: Whether it waits until somebody resumes it.
     """
     return DeclaredTrigger("continuous", {"task_retry_mode": task_retry_mode}, paused)

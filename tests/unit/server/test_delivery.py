@@ -35,7 +35,7 @@ GATE = {"condition_task": {"op": "EQUAL_TO", "left": "1", "right": "1"}}
 class Home:
     """A server that tells of runs which do nothing, with a clock that the test moves."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, address: str = "", **settings: str) -> None:
         self.folder = folder
         self.clock = FixedClock(datetime(2026, 11, 1, tzinfo=UTC))
         self.events: list[JobEvent] = []
@@ -43,6 +43,7 @@ class Home:
         self.server = Server(
             folder,
             Settings(lakehouse=folder / "lakehouse", **settings),
+            address=address,
             listeners=[self._hear],
             clock=self.clock,
         )
@@ -100,8 +101,7 @@ def emails(event: str, *to: str) -> dict:
 
 
 def test_a_webhook_is_posted_to_its_url(tmp_path):
-    with Receiver() as receiver, Home(tmp_path) as home:
-        home.server.tell_address("http://here:8080")
+    with Receiver() as receiver, Home(tmp_path, "http://here:8080") as home:
         url = f"http://ann:p%40ss@127.0.0.1:{receiver.port}/hook?token=hush"
         run = home.run(**webhooks("on_success", url))
         (event,) = home.until("notice.delivered")
