@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-
 import click
 
-from lakeflow.core.names import nearest
+from lakeflow.cli.commands import Commands
 
 COMMANDS = {
     "run": "jobs_run",
@@ -28,29 +26,11 @@ COMMANDS = {
 """Sub-commands, and the module of this package that has each."""
 
 
-class _Commands(click.Group):
-    """Loads a sub-command when it is named."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
-        if name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"lakeflow.cli.{COMMANDS[name]}")
-        command: click.Command = getattr(module, f"{name}_command")
-        return command
-
-    def resolve_command(
-        self, context: click.Context, arguments: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = arguments[0]
-        if name not in COMMANDS and not name.startswith("-"):
-            hint = nearest(name, COMMANDS) or f"Commands are {', '.join(COMMANDS)}."
-            raise click.UsageError(f"No such command 'jobs {name}'. {hint}", context)
-        return super().resolve_command(context, arguments)
-
-
-@click.group("jobs", cls=_Commands)
+@click.group(
+    "jobs",
+    cls=Commands,
+    homes={n: (f"lakeflow.cli.{home}", f"{n}_command") for n, home in COMMANDS.items()},
+    prefix="jobs ",
+)
 def command() -> None:
     """Run jobs, and see what has run and why."""

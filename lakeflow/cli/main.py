@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import io
 import sys
 import traceback
@@ -13,11 +12,11 @@ from typing import TYPE_CHECKING
 import click
 
 from lakeflow import __version__
+from lakeflow.cli.commands import Commands
 from lakeflow.cli.interrupt import INTERRUPTED
 from lakeflow.cli.options import Invocation, common_options
 from lakeflow.cli.session import OpenSession, open_session
 from lakeflow.core.errors import LakeflowError
-from lakeflow.core.names import nearest
 
 if TYPE_CHECKING:
     from lakeflow.cli.session import Session
@@ -31,29 +30,11 @@ UNEXPECTED = 70
 """Exit code of an error in Lakeflow itself, as in BSD's sysexits."""
 
 
-class _Commands(click.Group):
-    """Loads a sub-command when it is named."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return COMMANDS
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
-        if name not in COMMANDS:
-            return None
-        command: click.Command = importlib.import_module(f"lakeflow.cli.{name}").command
-        return command
-
-    def resolve_command(
-        self, context: click.Context, arguments: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = arguments[0]
-        if name not in COMMANDS and not name.startswith("-"):
-            hint = nearest(name, COMMANDS) or f"Commands are {', '.join(COMMANDS)}."
-            raise click.UsageError(f"No such command {name!r}. {hint}", context)
-        return super().resolve_command(context, arguments)
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands,
+    homes={name: (f"lakeflow.cli.{name}", "command") for name in COMMANDS},
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @common_options
 def group(invocation: Invocation) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 from lakeflow.core.errors import TaskError
 from lakeflow.core.names import nearest, quote
 from lakeflow.core.settings import Settings
-from lakeflow.dialect.markers import bind
 from lakeflow.jobs.work import Assignment
+from lakeflow.server.question import Question
 
 AGGREGATIONS = {
     "SUM": "sum",
@@ -44,14 +44,11 @@ class AlertTask:
     """
 
     def __init__(self, settings: Settings) -> None:
-        from lakeflow.engine.ask import Cancellation
-
-        self._settings = settings
-        self._cancellation = Cancellation()
+        self._question = Question(settings)
 
     def cancel(self) -> None:
         """Has the query end."""
-        self._cancellation.cancel()
+        self._question.cancel()
 
     def run(self, assignment: Assignment) -> Mapping[str, Any]:
         """Asks the query.
@@ -62,12 +59,9 @@ class AlertTask:
         Raises:
             TaskError: The alert is not valid.
         """
-        from lakeflow.engine.session import Session
-
         alert = read_alert(assignment)
-        given = assignment.settings.get("parameters") or {}
-        text = bind(question(alert), {name: str(value) for name, value in given.items()})
-        rows = Session(self._settings).query(text, self._cancellation).read_all()
+        asked = self._question.ask(query_of(alert), assignment.settings.get("parameters"))
+        rows = asked.read_all()
         found = rows.column(0)[0].as_py() if rows.num_rows else None
         state = state_of(alert, found, empty=not rows.num_rows)
         return {
@@ -127,7 +121,7 @@ def _checked(found: Any, path: Path) -> Mapping[str, Any]:
     return dict(found)
 
 
-def question(alert: Mapping[str, Any]) -> str:
+def query_of(alert: Mapping[str, Any]) -> str:
     """The query that gives the value which is compared."""
     source = alert["evaluation"]["source"]
     column = quote(source["name"])

@@ -20,6 +20,7 @@ from lakeflow.jobs.scheduler import Scheduler
 from lakeflow.jobs.timing.event_triggers import TableVersion
 from lakeflow.jobs.timing.triggers import FileArrival, SqlCondition, TableUpdate, Trigger
 from lakeflow.jobs.watch import POLL, Sight
+from lakeflow.server.question import Question, json_rows
 
 _LOG = logging.getLogger(__name__)
 
@@ -96,18 +97,8 @@ class Senses:
             return replace(sight, unanswered=str(error))
 
     def _answer(self, query_id: str) -> list[list[Any]]:
-        from lakeflow.core.arrow import from_arrow
-        from lakeflow.core.values import json_value
-        from lakeflow.engine.session import Session
-
         text = self._saved(query_id) or Path(query_id).read_text(encoding="utf-8")
-        found = Session(self._settings).query(text)
-        kinds = [from_arrow(kind) for kind in found.schema.types]
-        return [
-            [json_value(value, kind) for value, kind in zip(row, kinds, strict=True)]
-            for batch in found
-            for row in zip(*(column.to_pylist() for column in batch.columns), strict=True)
-        ]
+        return [row for batch in Question(self._settings).ask(text) for row in json_rows(batch)]
 
     def _versions(self, tables: Sequence[str]) -> dict[str, TableVersion]:
         from lakeflow.catalog.places import place_of

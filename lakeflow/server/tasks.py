@@ -12,6 +12,7 @@ from lakeflow.core.errors import LakeflowError, TaskError
 from lakeflow.core.events import Event
 from lakeflow.core.settings import Settings
 from lakeflow.jobs.work import Assignment
+from lakeflow.server.question import Question, json_rows
 
 if TYPE_CHECKING:
     from lakeflow.engine.pipeline import Pipeline
@@ -30,14 +31,11 @@ class SqlTask:
     """
 
     def __init__(self, settings: Settings) -> None:
-        from lakeflow.engine.ask import Cancellation
-
-        self._settings = settings
-        self._cancellation = Cancellation()
+        self._question = Question(settings)
 
     def cancel(self) -> None:
         """Has the query end."""
-        self._cancellation.cancel()
+        self._question.cancel()
 
     def run(self, assignment: Assignment) -> Mapping[str, Any]:
         """Runs the statement.
@@ -48,27 +46,15 @@ class SqlTask:
         Raises:
             TaskError: The task does not say what to run.
         """
-        from lakeflow.core.arrow import from_arrow
-        from lakeflow.core.values import json_value
-        from lakeflow.dialect.markers import bind
-        from lakeflow.engine.session import Session
-
         text = _statement(assignment)
-        given = assignment.settings.get("parameters") or {}
-        found = Session(self._settings).query(
-            bind(text, {name: str(value) for name, value in given.items()}), self._cancellation
-        )
+        found = self._question.ask(text, assignment.settings.get("parameters"))
         names = [str(name) for name in found.schema.names]
-        kinds = [from_arrow(kind) for kind in found.schema.types]
         rows: list[dict[str, Any]] = []
         count = 0
         for batch in found:
             count += batch.num_rows
             if len(rows) < MOST_ROWS:
-                values = zip(*(column.to_pylist() for column in batch.columns), strict=True)
-                rows += (
-                    dict(zip(names, map(json_value, row, kinds), strict=True)) for row in values
-                )
+                rows += (dict(zip(names, row, strict=True)) for row in json_rows(batch))
         return {
             "sql_output": {"query_output": {"query_text": text, "warehouse_id": "local"}},
             "rows": rows[:MOST_ROWS],
