@@ -11,14 +11,18 @@ from lakeflow.jobs.workers.pool import Workers
 
 DAEMON = """
 import os, sys, time
+told, tell = os.pipe()
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
         print("daemon", os.getpid(), flush=True)
+        os.write(tell, b"!")
         time.sleep(600)
     os._exit(0)
 os.wait()
+os.read(told, 1)
 """
+"""Leaves a process that has detached itself, and goes on once that has said its number."""
 
 
 def main(home: str, root: Path) -> None:

@@ -19,6 +19,8 @@ from lakeflow.jobs.workers.worker import ELSEWHERE, MODULES
 JAVA = """
 public class Main {
     public static void main(String[] arguments) {
+        var threads = java.lang.management.ManagementFactory.getThreadMXBean();
+        while (threads.getCurrentThreadCpuTime() < 200_000_000L) { }
         System.out.println(String.join(",", arguments) + " " + System.getenv("GIVEN"));
         System.exit(arguments.length);
     }
@@ -70,7 +72,7 @@ def test_a_jar(begin, tmp_path):
     outcome = bad.wait()
     assert (outcome.result, outcome.exit_code) == (Result.FAILED, 2)
     assert bad.stdout == "a,b x\n"
-    assert outcome.cpu_seconds > 0.05
+    assert outcome.cpu_seconds > 0.2
 
 
 def test_a_jar_that_cannot_run_is_refused(begin, tmp_path, without_programs):

@@ -11,17 +11,7 @@ import pytest
 from lakeflow.jobs.model import Result
 from lakeflow.jobs.workers.pool import Workers
 from lakeflow.jobs.workers.tasks.context import Given
-
-DAEMON = """
-import os, sys, time
-if os.fork() == 0:
-    os.setsid()
-    if os.fork() == 0:
-        print("daemon", os.getpid(), flush=True)
-        time.sleep(600)
-    os._exit(0)
-os.wait()
-"""
+from tests.unit.jobs.server import DAEMON
 
 
 def gone(*pids: int) -> bool:
